@@ -10,7 +10,7 @@ const lean = { differentiable: false };
 
 describe('while a batch is being solved', () => {
   it('the event loop goes on', async () => {
-    const problem = longProblem(2.6);
+    const problem = longProblem(3.5);
     let last = performance.now();
     let worst = 0;
     let ticks = 0;

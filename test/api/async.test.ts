@@ -25,15 +25,17 @@ describe('while a batch is being solved', () => {
     const { timings } = await solving;
     clearInterval(timer);
     expect(timings.solve).toBeGreaterThan(2000);
-    expect(worst).toBeLessThan(100);
+    expect(worst).toBeLessThan(250); // blocked, it would be the whole time
     expect(ticks).toBeGreaterThan(timings.solve / 20);
   });
 
   it('files are as fast as ever, however many solves are queued', async () => {
     const problem = longProblem(0.1);
     const solving = Promise.all(Array.from({ length: 24 }, () => qpSolveBatch(problem, lean)));
-    let ended = false;
-    void solving.then(() => (ended = true));
+    let ended = false as boolean;
+    void solving.finally(() => {
+      ended = true;
+    });
     let worst = 0;
     let calls = 0;
     while (!ended) {

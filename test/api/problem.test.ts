@@ -262,10 +262,7 @@ describe('a wrong problem is refused, with the argument and what was expected:',
       /memory/,
     ],
   ])('%s', async (_, code, argument, changes, message) => {
-    for (const solveEither of [
-      solve,
-      async (problem: Changes) => qpSolveBatch({ ...valid, ...problem } as QpProblem),
-    ]) {
+    for (const solveEither of [solve, async (problem: Changes) => qpSolveBatch({ ...valid, ...problem })]) {
       const error = await failure(code, () => solveEither(changes));
       expect(error.message).toMatch(message);
       if (code !== 'ERR_QP_MEMORY') expect(error.argument).toBe(argument);
@@ -343,7 +340,12 @@ describe('what a getter throws comes through as it is', () => {
 
   it('and every property is read once', () => {
     const reads: PropertyKey[] = [];
-    const watched = new Proxy(valid, { get: (target, key) => (reads.push(key), Reflect.get(target, key)) });
+    const watched = new Proxy(valid, {
+      get: (target, key) => {
+        reads.push(key);
+        return Reflect.get(target, key) as unknown;
+      },
+    });
     qpSolveBatchSync(watched);
     expect(reads).toEqual(['Q', 'p', 'G', 'h', 'A', 'b']);
   });

@@ -49,6 +49,8 @@ export interface NativeResults {
   primalResidual: Float64Array;
   dualResidual: Float64Array;
   gap: Float64Array;
+  /** Two elements, in milliseconds: copying and checking the data; from then until the last problem was solved. */
+  timings: Float64Array;
 }
 
 /** Why a call was not served. Errors are made of it in lib/errors.ts. */
@@ -58,6 +60,7 @@ export interface NativeFailure {
   argument?: string;
   /** Problem in the batch; absent for a datum that the batch shares. */
   index?: number;
+  /** Where in the datum: row and column of a matrix, column of a vector; absent for an upstream gradient. */
   row?: number;
   column?: number;
   /** 'memory': bytes asked for. */
@@ -95,6 +98,8 @@ export interface Factorization {
   dispose(): void;
   /** Native memory held, in bytes. */
   readonly byteLength: number;
+  /** How many threads work on a call. */
+  readonly threads: number;
 }
 
 export interface SolveTask {

@@ -52,7 +52,8 @@ typename B::Real scaled_gap(const B& b, const Data<B>& data, const Iterate<B>& x
   using Scalar = typename B::Scalar;
   const int m = data.d.m;
   const Real inverse_m(m > 0 ? static_cast<Scalar>(1.0 / m) : Scalar(0)), infinity(Scalar(1e30));
-  const Real size = Real(Scalar(1)) + inverse_m * b.sum(m, [&](int i) { return abs(data.h[i]) * x.lambda[i]; });
+  const Real relative(static_cast<Scalar>(kRelative));
+  const Real size = Real(Scalar(1)) + relative * inverse_m * b.sum(m, [&](int i) { return abs(data.h[i]) * x.lambda[i]; });
   return select(gap < infinity, gap / size, infinity);
 }
 

@@ -10,6 +10,8 @@
 #include <type_traits>
 #include <utility>
 
+#include "solver/scalar.h"
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 #elif defined(__aarch64__)
@@ -123,6 +125,30 @@ OPTNET_INLINE auto join(Half low, Half high, std::integer_sequence<int, kAt...>)
 template <int kFrom, class R, int... kAt>
 OPTNET_INLINE auto half(R r, std::integer_sequence<int, kAt...>) {
   return __builtin_shufflevector(r, r, (kFrom + kAt)...);
+}
+
+/// Exchanges bit kDistance of the lane number with "a or b": one round of a transposition.
+template <int kDistance, bool kUpper, class R, int... kAt>
+OPTNET_INLINE R exchange(R a, R b, std::integer_sequence<int, kAt...>) {
+  constexpr int kWidth = sizeof...(kAt);
+  constexpr auto from = [](int i) {
+    if (kUpper) return i & kDistance ? kWidth + i : i + kDistance;
+    return i & kDistance ? kWidth + i - kDistance : i;
+  };
+  return __builtin_shufflevector(a, b, from(kAt)...);
+}
+/// r[i][l] ↔ r[l][i]
+template <int kDistance, class R, int N>
+OPTNET_INLINE void transpose(R (&r)[N]) {
+  if constexpr (kDistance > 0) {
+    OPTNET_UNROLL for (int i = 0; i < N; ++i) {
+      if (i & kDistance) continue;
+      const R a = r[i], b = r[i + kDistance];
+      r[i] = exchange<kDistance, false>(a, b, std::make_integer_sequence<int, N>{});
+      r[i + kDistance] = exchange<kDistance, true>(a, b, std::make_integer_sequence<int, N>{});
+    }
+    transpose<kDistance / 2>(r);
+  }
 }
 
 /// One number of each of W problems, in as many registers as that takes.
@@ -247,6 +273,27 @@ struct Pack {
   friend OPTNET_INLINE Pack fnma(Pack a, Pack b, Pack c) { return fma(-a, b, c); }
   friend OPTNET_INLINE void keep_in_register(Pack& a) {
     OPTNET_UNROLL for (auto& v : a.r) OPTNET_ISA::keep_in_register(v);
+  }
+};
+
+// `min`, `max` and `abs` where a member of that name hides them.
+template <class P>
+OPTNET_INLINE P smaller(P a, P b) {
+  return min(a, b);
+}
+template <class P>
+OPTNET_INLINE P larger(P a, P b) {
+  return max(a, b);
+}
+
+/// What loading a row found: the largest magnitude, and Σ 0·x, which is 0 if every number is finite and NaN if not.
+template <class Real>
+struct RowCheck {
+  Real norm{0}, nothing{0};
+
+  OPTNET_INLINE void add(Real x) {
+    norm = larger(norm, abs(x));
+    nothing = nothing + x * Real(0);
   }
 };
 

@@ -29,6 +29,8 @@ export interface BatchReport {
   /** Games of this epoch done so far, of `games`. */
   done: number;
   games: number;
+  /** Games in this batch. */
+  batch: number;
   /** Over the epoch so far. */
   train: Scores;
 }
@@ -142,6 +144,7 @@ export class Trainer {
         epoch: this.#epoch,
         done: this.#done,
         games: train.length,
+        batch: chosen.length,
         train: scores(this.#sums),
       };
     }

@@ -49,6 +49,8 @@ export interface NativeResults {
   primalResidual: Float64Array;
   dualResidual: Float64Array;
   gap: Float64Array;
+  /** Two elements, in milliseconds: copying and checking the data; from then until the last problem was solved. */
+  timings: Float64Array;
 }
 
 /** Why a call was not served. Errors are made of it in lib/errors.ts. */
@@ -95,6 +97,8 @@ export interface Factorization {
   dispose(): void;
   /** Native memory held, in bytes. */
   readonly byteLength: number;
+  /** How many threads work on a call. */
+  readonly threads: number;
 }
 
 export interface SolveTask {

@@ -1,0 +1,3 @@
+// The same classes and functions as the CommonJS module has, under the names that ESM importers expect.
+export { QpError, QpSolution, devices, qpSolveBatch, qpSolveBatchSync, tensor } from './index.js';
+export type * from './index.js';

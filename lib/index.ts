@@ -1,0 +1,18 @@
+/**
+ * Batches of convex quadratic programs, solved and differentiated: the OptNet layer (Amos and Kolter, ICML 2017).
+ *
+ * @packageDocumentation
+ */
+export { qpSolveBatch, qpSolveBatchSync } from './solve.js';
+export { QpSolution } from './solution.js';
+export { tensor } from './tensor.js';
+export { devices } from './device.js';
+export { QpError } from './errors.js';
+
+export type { BackwardOptions, Gradients, Upstream, UpstreamGradient } from './backward.js';
+export type { Device, DeviceRequest, SolutionDevice } from './device.js';
+export type { QpErrorCode } from './errors.js';
+export type { Precision, Progress, SolveOptions, SyncSolveOptions } from './options.js';
+export type { DatumName, QpDatum, QpProblem } from './problem.js';
+export type { BackwardResult, Residuals, Status, Timings } from './solution.js';
+export type { DType, DataByDType, NestedNumbers, Tensor, TensorLike } from './tensor.js';

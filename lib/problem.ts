@@ -1,0 +1,234 @@
+import type { NativeDatum, NativeProblem } from '../binding.js';
+
+import type { GivenArray } from './arrays.js';
+import { checkBuffer, elementCount, format, lengthOf, readArray } from './arrays.js';
+import { QpError, argumentError, describe, shapeError } from './errors.js';
+import { convert } from './tensor.js';
+import type { DType, DataByDType, NestedNumbers, TensorLike } from './tensor.js';
+
+/** A datum of a problem: numbers in nested arrays, a tensor, or, for a vector of one problem, a typed array. */
+export type QpDatum<D extends DType = DType> = NestedNumbers | TensorLike<D> | DataByDType[D];
+
+/**
+ * A batch of convex quadratic programs with n variables, m inequalities and q equalities each,
+ *
+ *     minimise  ½ zᵀQz + pᵀz    subject to  Gz ≤ h,  Az = b
+ *
+ * (Amos and Kolter 2017, equation 2). Each datum is given once per problem, with the batch as its first dimension, or,
+ * with one dimension less, once for all of them. Without any batch dimension there is one problem.
+ */
+export interface QpProblem<D extends DType = DType> {
+  /** [n, n] or [batch, n, n], symmetric and positive definite. */
+  readonly Q: QpDatum<D>;
+  /** [n] or [batch, n]. */
+  readonly p: QpDatum<D>;
+  /** [m, n] or [batch, m, n]; given together with `h`, or not at all. */
+  readonly G?: QpDatum<D> | null | undefined;
+  /** [m] or [batch, m]. */
+  readonly h?: QpDatum<D> | null | undefined;
+  /** [q, n] or [batch, q, n]; given together with `b`, or not at all. */
+  readonly A?: QpDatum<D> | null | undefined;
+  /** [q] or [batch, q]. */
+  readonly b?: QpDatum<D> | null | undefined;
+}
+
+/** The names of a problem's data. */
+export type DatumName = 'Q' | 'p' | 'G' | 'h' | 'A' | 'b';
+
+export const datumNames: readonly DatumName[] = ['Q', 'p', 'G', 'h', 'A', 'b'];
+
+/** A problem as it was read: nothing about it is checked but that it consists of arrays. */
+export type GivenProblem = Partial<Record<DatumName, GivenArray>>;
+
+/** A problem that can be solved, and the shapes its data were given in. */
+export interface CheckedProblem {
+  native: NativeProblem;
+  dtype: DType;
+  shapes: Partial<Record<DatumName, readonly number[]>>;
+}
+
+/** Reads every property once. Runs code of the caller's where there are getters or proxies. */
+export function readProblem(problem: unknown): GivenProblem {
+  if (typeof problem !== 'object' || problem === null || Array.isArray(problem)) {
+    throw argumentError(
+      'problem',
+      `problem is ${describe(problem)}; expected an object with Q and p, and G, h, A, b`,
+    );
+  }
+  for (const key of Object.keys(problem)) checkName(key);
+  const given: GivenProblem = {};
+  for (const name of datumNames) {
+    const value: unknown = (problem as Record<string, unknown>)[name];
+    if (value !== undefined && value !== null) given[name] = readArray(name, value);
+  }
+  return given;
+}
+
+function checkName(key: string): void {
+  if ((datumNames as readonly string[]).includes(key)) return;
+  throw argumentError(
+    key,
+    key === 'lb' || key === 'ub'
+      ? `${key}: simple bounds are not supported yet; write them as rows of G and h`
+      : `the problem has an unknown datum ${describe(key)}; expected Q, p, G, h, A, b`,
+  );
+}
+
+/**
+ * Checks what was read, and lays it out for the addon. Typed arrays are handed on as they are, neither copied nor
+ * looked into: the addon finds what is not finite, not symmetric or not convex.
+ *
+ * @param dtype the one asked for, if any
+ */
+export function checkProblem(given: GivenProblem, dtype: DType | undefined): CheckedProblem {
+  const Q = required(given, 'Q');
+  const p = required(given, 'p');
+  checkPair(given, 'G', 'h');
+  checkPair(given, 'A', 'b');
+
+  const [rows, n] = matrixSizes(Q, 'n', 'n');
+  if (rows !== n || n < 1) {
+    throw shapeError(
+      'Q',
+      `Q has shape ${format(Q.shape!)}; expected square matrices with a row for each variable`,
+    );
+  }
+  const m = given.G === undefined ? 0 : matrixSizes(given.G, 'm', n)[0];
+  const q = given.A === undefined ? 0 : matrixSizes(given.A, 'q', n)[0];
+  if (Math.max(n, m, q) > 0x7fffffff) {
+    throw new QpError(
+      'ERR_QP_MEMORY',
+      `a problem with n = ${n}, m = ${m}, q = ${q} is larger than memory can hold`,
+    );
+  }
+
+  const sizes: Record<DatumName, readonly number[]> = {
+    Q: [n, n],
+    p: [n],
+    G: [m, n],
+    h: [m],
+    A: [q, n],
+    b: [q],
+  };
+  const batch = batchSize(given, sizes);
+  const common = commonDType(given, dtype);
+  const shapes: CheckedProblem['shapes'] = {};
+  const data: Partial<Record<DatumName, NativeDatum>> = {};
+  for (const name of datumNames) {
+    const array = given[name];
+    if (array === undefined) continue;
+    shapes[name] = checkShape(array, sizes[name], batch);
+    data[name] = {
+      data: convert(name, array.data, array.dtype, common),
+      batched: shapes[name].length > sizes[name].length,
+    };
+  }
+  const native: NativeProblem = { batch: batch?.size ?? 1, n, m, q, Q: data.Q!, p: data.p! };
+  if (m > 0) Object.assign(native, { G: data.G, h: data.h });
+  if (q > 0) Object.assign(native, { A: data.A, b: data.b });
+  return { native, dtype: common, shapes };
+}
+
+function required(given: GivenProblem, name: 'Q' | 'p'): GivenArray {
+  const array = given[name];
+  if (array === undefined) throw argumentError(name, `${name} is missing; a problem needs at least Q and p`);
+  return array;
+}
+
+function checkPair(given: GivenProblem, matrix: 'G' | 'A', vector: 'h' | 'b'): void {
+  if ((given[matrix] === undefined) === (given[vector] === undefined)) return;
+  const [present, missing] = given[matrix] === undefined ? [vector, matrix] : [matrix, vector];
+  throw argumentError(missing, `${present} is given without ${missing}; expected both or neither`);
+}
+
+/** Rows and columns of one matrix. */
+function matrixSizes(array: GivenArray, rows: string, columns: number | string): readonly [number, number] {
+  const { name, shape } = array;
+  if (shape === undefined) {
+    throw shapeError(
+      name,
+      `${name} is a typed array without a shape; expected tensor(${name}, ${format([rows, columns])})`,
+    );
+  }
+  if (shape.length === 1 && shape[0] === 0 && typeof columns === 'number') return [0, columns]; // no rows: []
+  if (shape.length !== 2 && shape.length !== 3) {
+    throw shapeError(
+      name,
+      `${name} has shape ${format(shape)}; expected ${format([rows, columns])} or ${format(['batch', rows, columns])}`,
+    );
+  }
+  return [shape.at(-2)!, shape.at(-1)!];
+}
+
+interface Batch {
+  size: number;
+  /** The datum that says so. */
+  name: DatumName;
+}
+
+/** The size of the batch, from the first datum that has one; undefined when all data are those of a single problem. */
+function batchSize(given: GivenProblem, sizes: Record<DatumName, readonly number[]>): Batch | undefined {
+  for (const name of datumNames) {
+    const shape = given[name]?.shape;
+    if (shape === undefined || shape.length !== sizes[name].length + 1) continue;
+    const size = shape[0]!;
+    if (size === 0)
+      throw shapeError(name, `${name} has shape ${format(shape)}; expected a batch of at least one problem`);
+    return { size, name };
+  }
+  return undefined;
+}
+
+/** The dtype of all typed data, else the one asked for, else 'float64'. */
+function commonDType(given: GivenProblem, asked: DType | undefined): DType {
+  let common = asked;
+  let reason = 'as the option dtype says';
+  for (const name of datumNames) {
+    const dtype = given[name]?.dtype;
+    if (dtype === undefined) continue;
+    if (common !== undefined && dtype !== common) {
+      throw new QpError('ERR_QP_DTYPE', `${name} is ${dtype}; expected ${common}, ${reason}`, {
+        argument: name,
+      });
+    }
+    if (common === undefined) {
+      common = dtype;
+      reason = `as ${name} is`;
+    }
+  }
+  return common ?? 'float64';
+}
+
+/** Checks a datum's shape and memory; returns the shape that its gradient will have. */
+function checkShape(
+  array: GivenArray,
+  expected: readonly number[],
+  batch: Batch | undefined,
+): readonly number[] {
+  const { name, data } = array;
+  checkBuffer(name, data);
+  const length = lengthOf(data);
+  const given = array.shape ?? [length];
+  const shape = given.length === 1 && given[0] === 0 && expected[0] === 0 ? expected : given; // [] for [0, n]
+  const batched = shape.length === expected.length + 1;
+  const sizes = batched ? shape.slice(1) : shape;
+  if (sizes.length !== expected.length || sizes.some((size, i) => size !== expected[i])) {
+    throw shapeError(
+      name,
+      `${name} has shape ${format(shape)}; expected ${format(expected)}, for all problems, or ` +
+        format([batch?.size ?? 'batch', ...expected]),
+    );
+  }
+  if (batched && shape[0] !== batch!.size) {
+    throw shapeError(
+      name,
+      `${name} has a batch of ${shape[0]}, ${batch!.name} has one of ${batch!.size}; expected the same` +
+        (shape[0] === 1 ? ` (a datum for the whole batch has the shape ${format(expected)})` : ''),
+    );
+  }
+  const count = elementCount(name, shape);
+  if (count !== length) {
+    throw shapeError(name, `${name} has ${length} elements; its shape ${format(shape)} needs ${count}`);
+  }
+  return shape;
+}

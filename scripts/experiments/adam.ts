@@ -22,23 +22,27 @@ export class Adam {
     const correction1 = 1 - this.beta1 ** this.#steps;
     const correction2 = 1 - this.beta2 ** this.#steps;
     this.#parameters.forEach((theta, k) => {
-      const gradient = gradients[k] as Float64Array;
-      const m = this.#first[k] as Float64Array;
-      const v = this.#second[k] as Float64Array;
+      const gradient = gradients[k]!;
+      const m = this.#first[k]!;
+      const v = this.#second[k]!;
       for (let i = 0; i < theta.length; i++) {
-        const g = gradient[i] as number;
-        const mi = this.beta1 * (m[i] as number) + (1 - this.beta1) * g;
-        const vi = this.beta2 * (v[i] as number) + (1 - this.beta2) * g * g;
+        const g = gradient[i]!;
+        const mi = this.beta1 * m[i]! + (1 - this.beta1) * g;
+        const vi = this.beta2 * v[i]! + (1 - this.beta2) * g * g;
         m[i] = mi;
         v[i] = vi;
-        theta[i] = (theta[i] as number) - (rate * (mi / correction1)) / (Math.sqrt(vi / correction2) + this.epsilon);
+        theta[i] = theta[i]! - (rate * (mi / correction1)) / (Math.sqrt(vi / correction2) + this.epsilon);
       }
     });
   }
 
   /** The moments, as plain numbers: what `load` takes. */
   save(): AdamState {
-    return { steps: this.#steps, first: this.#first.map((m) => [...m]), second: this.#second.map((v) => [...v]) };
+    return {
+      steps: this.#steps,
+      first: this.#first.map((m) => [...m]),
+      second: this.#second.map((v) => [...v]),
+    };
   }
 
   load(state: AdamState): void {

@@ -10,7 +10,11 @@ const SOURCES = ['native', 'CMakeLists.txt', 'cmake'];
 const TEST_SOURCES = ['test/native'];
 
 /** In the build's own folder, so that they go when it goes. */
-const STAMP = { addon: 'build/addon.stamp', all: 'build/all.stamp', configuration: 'build/configuration.stamp' };
+const STAMP = {
+  addon: 'build/addon.stamp',
+  all: 'build/all.stamp',
+  configuration: 'build/configuration.stamp',
+};
 
 /** Builds the addon, and with `tests` the C++ tests, unless nothing that goes into them has changed. */
 function ensureNative({ tests }) {
@@ -26,7 +30,14 @@ function ensureNative({ tests }) {
     markStale(STAMP.all);
     if (!isFresh(STAMP.configuration, configuration)) configure(tests);
     markFresh(STAMP.configuration, configuration);
-    run('cmake', ['--build', 'build', '--config', 'Release', '--parallel', os.availableParallelism().toString()]);
+    run('cmake', [
+      '--build',
+      'build',
+      '--config',
+      'Release',
+      '--parallel',
+      os.availableParallelism().toString(),
+    ]);
   });
   markFresh(STAMP.addon, addon);
   if (tests) markFresh(STAMP.all, all);

@@ -9,7 +9,8 @@ const { root } = require('./run.cjs');
 function fingerprint(paths, texts = []) {
   const hash = createHash('sha256');
   for (const text of texts) hash.update(`${text}\0`);
-  for (const file of paths.flatMap(filesUnder)) hash.update(`${file}\0`).update(fs.readFileSync(path.join(root, file)));
+  for (const file of paths.flatMap(filesUnder))
+    hash.update(`${file}\0`).update(fs.readFileSync(path.join(root, file)));
   return hash.digest('hex');
 }
 

@@ -30,7 +30,9 @@ function checkNode(range) {
   const oldest = range.replace('>=', '').split('.').map(Number);
   const here = process.versions.node.split('.').map(Number);
   if (compare(here, oldest) < 0) {
-    throw new SetupError(`Node ${oldest.join('.')} or newer is needed, this is ${process.version}: https://nodejs.org`);
+    throw new SetupError(
+      `Node ${oldest.join('.')} or newer is needed, this is ${process.version}: https://nodejs.org`,
+    );
   }
 }
 
@@ -58,7 +60,8 @@ function ensure(tools) {
   if (probe('apt-get', ['--version']) && process.getuid?.() === 0) {
     step(`Installing ${packages.join(' ')} (apt)`, () => installByApt(packages));
     const still = missing.filter((tool) => !tool.found());
-    if (still.length > 0) throw new SetupError(`Installed ${packages.join(' ')}, and still cannot find: ${names}`);
+    if (still.length > 0)
+      throw new SetupError(`Installed ${packages.join(' ')}, and still cannot find: ${names}`);
     return;
   }
   throw new SetupError(`Missing: ${names}. To install:\n\n  ${installCommand(missing)}\n`);

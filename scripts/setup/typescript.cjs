@@ -17,7 +17,14 @@ const PROJECTS = [
     name: 'experiments',
     title: 'Compiling the experiments',
     project: 'scripts/experiments/tsconfig.json',
-    sources: ['scripts/experiments', 'lib', 'binding.d.ts', 'tsconfig.json', 'package.json', 'package-lock.json'],
+    sources: [
+      'scripts/experiments',
+      'lib',
+      'binding.d.ts',
+      'tsconfig.json',
+      'package.json',
+      'package-lock.json',
+    ],
     output: '.cache/experiments',
   },
 ];

@@ -22,7 +22,11 @@ export const GROUPS: readonly (readonly number[])[] = [
 
 /** For each cell, the other cells that may not hold its digit. */
 const PEERS = Array.from({ length: CELLS }, (_, cell) => [
-  ...new Set(GROUPS.filter((group) => group.includes(cell)).flat().filter((other) => other !== cell)),
+  ...new Set(
+    GROUPS.filter((group) => group.includes(cell))
+      .flat()
+      .filter((other) => other !== cell),
+  ),
 ]);
 
 /** Complete, and every row, column and box holds each digit once. */

@@ -13,7 +13,9 @@ export function readGames(file: string): Game[] {
   try {
     text = readFileSync(file, 'utf8');
   } catch (error) {
-    throw new UsageError(`${file}: cannot be read (${(error as NodeJS.ErrnoException).code ?? String(error)})`);
+    throw new UsageError(
+      `${file}: cannot be read (${(error as NodeJS.ErrnoException).code ?? String(error)})`,
+    );
   }
   return parseGames(text, file);
 }
@@ -22,7 +24,7 @@ export function parseGames(text: string, file: string): Game[] {
   const lines = text.replace(/^\uFEFF/, '').split(/\r?\n/);
   while (lines.at(-1) === '') lines.pop();
   const fail = (line: number, what: string): never => {
-    throw new UsageError(`${file}:${line.toString()}: ${what}`);
+    throw new UsageError(`${file}:${line}: ${what}`);
   };
   if (lines[0] !== HEADER) fail(1, `expected the header '${HEADER}', found '${excerpt(lines[0] ?? '')}'`);
 
@@ -38,7 +40,7 @@ export function parseGames(text: string, file: string): Game[] {
     return { puzzle, solution };
   });
   if (games.length < FEWEST_GAMES) {
-    throw new UsageError(`${file}: ${games.length.toString()} games, expected at least ${FEWEST_GAMES.toString()}`);
+    throw new UsageError(`${file}: ${games.length} games, expected at least ${FEWEST_GAMES}`);
   }
   return games;
 }

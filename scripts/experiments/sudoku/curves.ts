@@ -17,8 +17,8 @@ export function drawCurves(history: readonly EpochRecord[], title: string): stri
       { ...STRICT, points: history.map(({ epoch, test }) => [epoch, toPercent(test.strictError)]) },
     ]),
   ];
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH.toString()} ${HEIGHT.toString()}" \
-width="${WIDTH.toString()}" height="${HEIGHT.toString()}" font-family="sans-serif" font-size="13" fill="#222">
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" \
+width="${WIDTH}" height="${HEIGHT}" font-family="sans-serif" font-size="13" fill="#222">
 <title>${escape(title)}</title>
 <rect width="100%" height="100%" fill="#fff"/>
 ${text(WIDTH / 2, 26, title, 'text-anchor="middle" font-size="16"')}
@@ -96,7 +96,12 @@ function panel(left: number, yTitle: string, last: number, axis: Axis, series: r
     line(left, bottom, left + width, bottom, '#555'),
     ...marks,
     text(left + width / 2, bottom + 42, 'Epoch', 'text-anchor="middle"'),
-    text(titleLeft, middle, yTitle, `text-anchor="middle" transform="rotate(-90 ${at(titleLeft)} ${at(middle)})"`),
+    text(
+      titleLeft,
+      middle,
+      yTitle,
+      `text-anchor="middle" transform="rotate(-90 ${at(titleLeft)} ${at(middle)})"`,
+    ),
     ...series.map((curve) => drawSeries(curve, x, y)),
   ].join('\n');
 }
@@ -106,7 +111,8 @@ function drawSeries(curve: Series, x: (epoch: number) => number, y: (value: numb
     value === undefined || !Number.isFinite(value) ? [] : [[at(x(epoch)), at(y(value))] as const],
   );
   const path = points.map((point) => point.join(',')).join(' ');
-  const dots = curve.dash === '' ? points.map(([cx, cy]) => `<circle cx="${cx}" cy="${cy}" r="2.6"/>`).join('') : '';
+  const dots =
+    curve.dash === '' ? points.map(([cx, cy]) => `<circle cx="${cx}" cy="${cy}" r="2.6"/>`).join('') : '';
   return (
     `<polyline points="${path}" fill="none" stroke="${curve.colour}" stroke-width="2" ` +
     `stroke-linejoin="round" stroke-dasharray="${curve.dash === '' ? 'none' : curve.dash}"/>` +

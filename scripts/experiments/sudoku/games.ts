@@ -38,10 +38,10 @@ export function makeGames(trainCount: number, testCount: number, random: Random)
 
 function makeGame(solved: readonly Board[], givens: number, random: Random): Game {
   for (;;) {
-    const solution = solved[random.integer(solved.length)] as Board;
+    const solution = solved[random.integer(solved.length)]!;
     const cells = random.shuffle(Array.from({ length: CELLS }, (_, cell) => cell)).slice(0, givens);
     const puzzle = new Uint8Array(CELLS);
-    for (const cell of cells) puzzle[cell] = solution[cell] as number;
+    for (const cell of cells) puzzle[cell] = solution[cell]!;
     if (solutions(puzzle, 2).length === 1) return { puzzle, solution };
   }
 }

@@ -1,4 +1,4 @@
-import { qpSolveBatch, tensor, type QpSolution } from 'optnet';
+import { qpSolveBatch, tensor, type DeviceRequest, type QpSolution } from 'optnet';
 
 import type { Random } from '../random.js';
 import { VARIABLES } from './board.js';
@@ -8,7 +8,7 @@ export const EQUALITIES = 40;
 
 /** How the layer calls the solver. */
 export interface SolverOptions {
-  device?: string;
+  device?: DeviceRequest;
   threads?: number;
 }
 
@@ -40,7 +40,7 @@ export class SudokuLayer {
   }
 
   /** Boards for `count` puzzles in one-hot form. With `differentiable`, the solution can be given to `backward`. */
-  async forward(puzzles: Float64Array, count: number, differentiable: boolean): Promise<QpSolution> {
+  async forward(puzzles: Float64Array, count: number, differentiable: boolean): Promise<QpSolution<'float64'>> {
     return qpSolveBatch(
       {
         Q: this.#Q,
@@ -58,7 +58,7 @@ export class SudokuLayer {
   }
 
   /** Gradients for `parameters`, in their order, from that of the boards (`dz`, count × 64). */
-  async backward(solution: QpSolution, dz: Float64Array): Promise<Float64Array[]> {
+  async backward(solution: QpSolution<'float64'>, dz: Float64Array): Promise<Float64Array[]> {
     const upstream = { dz: tensor(dz, [dz.length / VARIABLES, VARIABLES]) };
     const { dA, db } = await solution.backward(upstream, { wrt: ['A', 'b'] });
     return throughOffset(this.A, this.w, dA.data, db.data);
@@ -68,7 +68,7 @@ export class SudokuLayer {
   #b(): Float64Array {
     const point = this.w.map(Math.exp);
     return Float64Array.from({ length: EQUALITIES }, (_, i) =>
-      point.reduce((sum, value, j) => sum + (this.A[i * VARIABLES + j] as number) * value, 0),
+      point.reduce((sum, value, j) => sum + this.A[i * VARIABLES + j]! * value, 0),
     );
   }
 }
@@ -79,11 +79,11 @@ function throughOffset(A: Float64Array, w: Float64Array, dA: Float64Array, db: F
   const total = Float64Array.from(dA);
   const dw = new Float64Array(w.length);
   for (let i = 0; i < db.length; i++) {
-    const dbi = db[i] as number;
+    const dbi = db[i]!;
     for (let j = 0; j < w.length; j++) {
       const k = i * w.length + j;
-      total[k] = (total[k] as number) + dbi * (point[j] as number);
-      dw[j] = (dw[j] as number) + dbi * (A[k] as number) * (point[j] as number);
+      total[k] = total[k]! + dbi * point[j]!;
+      dw[j] = dw[j]! + dbi * A[k]! * point[j]!;
     }
   }
   return [total, dw];

@@ -1,6 +1,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
+import { QpError } from 'optnet';
+
 import { UsageError } from '../usage.js';
 import { readCheckpoint, writeCheckpoint, type Checkpoint } from './checkpoint.js';
 import { readGames } from './csv.js';
@@ -29,13 +31,17 @@ export async function main(args: string[]): Promise<number> {
     }
     return await runExperiment(options);
   } catch (error) {
-    const code = (error as { code?: unknown }).code;
-    if (error instanceof UsageError || code === 'ERR_QP_DEVICE') {
-      console.error((error as Error).message);
+    if (error instanceof UsageError || isAboutOptions(error)) {
+      console.error(error.message);
       return EXIT.usage;
     }
     throw error;
   }
+}
+
+/** A device or a number of threads that the library does not accept. */
+function isAboutOptions(error: unknown): error is QpError {
+  return error instanceof QpError && ['ERR_QP_DEVICE', 'ERR_QP_OPTION'].includes(error.code);
 }
 
 async function runExperiment(options: Options & { given: Set<string> }): Promise<number> {
@@ -51,16 +57,22 @@ async function runExperiment(options: Options & { given: Set<string> }): Promise
   if (checkpoint) trainer.load(checkpoint.snapshot);
   const files = outputFiles(options);
   const save = (): void => {
-    writeCheckpoint(files.checkpoint, { ...(data && { data }), games: fingerprint(games), snapshot: trainer.save() });
+    writeCheckpoint(files.checkpoint, {
+      ...(data && { data }),
+      games: fingerprint(games),
+      snapshot: trainer.save(),
+    });
   };
 
   console.error(
-    `Mini-Sudoku: ${games.train.length.toString()} games to train, ${games.test.length.toString()} to test, ` +
-      `seed ${settings.seed.toString()}, batch ${settings.batch.toString()}.`,
+    `Mini-Sudoku: ${games.train.length} games to train, ${games.test.length} to test, ` +
+      `seed ${settings.seed}, batch ${settings.batch}.`,
   );
   const finished = await train(trainer, settings, save);
   if (!finished) {
-    console.error(`Stopped. What was learned is saved; to go on:\n  npm start -- --resume ${files.checkpoint}`);
+    console.error(
+      `Stopped. What was learned is saved; to go on:\n  npm start -- --resume ${files.checkpoint}`,
+    );
     return EXIT.interrupted;
   }
   return summarise(trainer, settings, files);
@@ -98,13 +110,13 @@ async function train(trainer: Trainer, settings: Settings, save: () => void): Pr
 
 function summarise(trainer: Trainer, settings: Settings, files: OutputFiles): number {
   const { history, health } = trainer;
-  const title = `OptNet on mini-Sudoku, seed ${settings.seed.toString()}`;
+  const title = `OptNet on mini-Sudoku, seed ${settings.seed}`;
   writeFileSync(files.curves, drawCurves(history, title));
   writeFileSync(files.results, JSON.stringify({ settings, health, history }, null, 2) + '\n');
   console.log(`\n${epochTable(history)}\n`);
   console.log(
-    `${health.solves.toString()} problems solved; unconverged: ${health.unsolved.toString()}, ` +
-      `values not finite: ${health.nonFinite.toString()}.`,
+    `${health.solves} problems solved; unconverged: ${health.unsolved}, ` +
+      `values not finite: ${health.nonFinite}.`,
   );
   console.log(`Learning curves: ${files.curves}\nParameters: ${files.checkpoint}`);
   return health.nonFinite > 0 ? EXIT.failed : EXIT.done;
@@ -119,7 +131,9 @@ function settingsOf(options: Options & { given: Set<string> }, checkpoint: Check
 
 function gamesOf(data: string | undefined, seed: number): Games {
   const random = gamesRandom(seed);
-  return data === undefined ? makeGames(TRAIN_GAMES, TEST_GAMES, random) : splitGames(readGames(data), random);
+  return data === undefined
+    ? makeGames(TRAIN_GAMES, TEST_GAMES, random)
+    : splitGames(readGames(data), random);
 }
 
 interface OutputFiles {
@@ -136,7 +150,9 @@ function outputFiles(options: Options): OutputFiles {
   try {
     mkdirSync(directory, { recursive: true });
   } catch (error) {
-    throw new UsageError(`${directory}: cannot be made (${(error as NodeJS.ErrnoException).code ?? String(error)})`);
+    throw new UsageError(
+      `${directory}: cannot be made (${(error as NodeJS.ErrnoException).code ?? String(error)})`,
+    );
   }
   return {
     checkpoint: path.join(directory, 'checkpoint.json'),

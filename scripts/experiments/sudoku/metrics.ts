@@ -31,7 +31,7 @@ export function tally(games: readonly Game[], wanted: Float64Array, found: Float
     if (broken) sum.broken++;
     if (broken || !keepsGivens(board, game.puzzle)) sum.wrong++;
   });
-  sum.squares = found.reduce((total, value, i) => total + (value - (wanted[i] as number)) ** 2, 0);
+  sum.squares = found.reduce((total, value, i) => total + (value - wanted[i]!) ** 2, 0);
   return sum;
 }
 

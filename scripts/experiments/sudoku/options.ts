@@ -1,5 +1,7 @@
 import { parseArgs } from 'node:util';
 
+import type { DeviceRequest } from 'optnet';
+
 import { UsageError } from '../usage.js';
 
 export interface Options {
@@ -7,7 +9,7 @@ export interface Options {
   seed: number;
   batch: number;
   learningRate: number;
-  device: string;
+  device: DeviceRequest;
   threads: number;
   data: string | undefined;
   resume: string | undefined;
@@ -63,7 +65,8 @@ export function parseOptions(args: string[]): (Options & { given: Set<string> })
     seed: integer('seed', values.seed ?? '1', 0, 2 ** 32 - 1),
     batch: integer('batch', values.batch ?? '150', 1),
     learningRate: positive('lr', values.lr ?? '0.1'),
-    device: values.device ?? 'auto',
+    // The library knows its devices, and checks the name.
+    device: (values.device ?? 'auto') as DeviceRequest,
     threads: integer('threads', values.threads ?? '0', 0),
     data: values.data,
     resume: values.resume,
@@ -85,7 +88,7 @@ function parseFlags(args: string[]) {
 function integer(name: string, text: string, least: number, most = Number.MAX_SAFE_INTEGER): number {
   const value = Number(text);
   if (/^\d+$/.test(text) && value >= least && value <= most) return value;
-  const range = most < Number.MAX_SAFE_INTEGER ? `${least.toString()}–${most.toString()}` : `≥ ${least.toString()}`;
+  const range = most < Number.MAX_SAFE_INTEGER ? `${least}–${most}` : `≥ ${least}`;
   throw new UsageError(`--${name} ${text}: expected an integer ${range}`);
 }
 

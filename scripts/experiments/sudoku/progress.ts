@@ -27,7 +27,7 @@ export class Progress {
     const rate = ((report.done - this.#startGame) / (this.#lastReport - this.#startTime)) * 1000;
     const figures =
       `loss ${loss(report.train.loss).padEnd(7)}  error ${percent(report.train.error).padEnd(8)}  ` +
-      `${Math.round(rate).toString()} problems/s`;
+      `${Math.round(rate)} problems/s`;
     if (this.#stream.isTTY) this.#redraw(`${bar(report.done / report.games)}  ${figures}`);
     else this.#writePart(report, figures);
   }
@@ -55,20 +55,20 @@ export class Progress {
 
   /** Cut to the terminal's width, as a line that wraps cannot be redrawn. */
   #redraw(text: string): void {
-    const line = [...`${this.#name(this.#epoch)}  ${text}`].slice(0, this.#stream.columns - 1);
-    this.#stream.write(`\r${line.join('')}\x1b[K`);
+    const line = `${this.#name(this.#epoch)}  ${text}`.slice(0, this.#stream.columns - 1);
+    this.#stream.write(`\r${line}\x1b[K`);
   }
 
   #writePart(report: BatchReport, figures: string): void {
     const part = Math.floor((PARTS * report.done) / report.games);
     if (part === this.#part) return;
     this.#part = part;
-    const games = `${report.done.toString()}/${report.games.toString()}`;
+    const games = `${report.done}/${report.games}`;
     this.#stream.write(`${this.#name(report.epoch)}  ${games.padEnd(9)}  ${figures}\n`);
   }
 
   #name(epoch: number): string {
-    return `epoch ${epoch.toString().padStart(2)}/${this.#epochs.toString()}`;
+    return `epoch ${epoch.toString().padStart(2)}/${this.#epochs}`;
   }
 }
 

@@ -137,7 +137,7 @@ export class Trainer {
     const order = random.shuffle(Uint32Array.from(train, (_, i) => i));
     while (this.#done < train.length) {
       const chosen = order.subarray(this.#done, this.#done + this.#settings.batch);
-      await this.#trainOn(Array.from(chosen, (i) => train[i] as Game));
+      await this.#trainOn(Array.from(chosen, (i) => train[i]!));
       this.#done += chosen.length;
       yield {
         kind: 'batch',
@@ -158,7 +158,7 @@ export class Trainer {
       const boards = this.#boards(solution);
       this.#sums = add(this.#sums, tally(games, wanted, boards));
       // The gradient of the mean over the batch and the 64 values; `backward` sums it over the batch.
-      const dz = boards.map((value, i) => (2 * (value - (wanted[i] as number))) / boards.length);
+      const dz = boards.map((value, i) => (2 * (value - wanted[i]!)) / boards.length);
       const gradients = await this.layer.backward(solution, dz);
       for (const gradient of gradients) this.health.nonFinite += nonFinite(gradient);
       this.#adam.step(gradients, rateInEpoch(this.#settings.learningRate, this.#epoch));
@@ -180,7 +180,7 @@ export class Trainer {
   }
 
   /** z, and what there is to say about it in `health`. */
-  #boards(solution: QpSolution): Float64Array {
+  #boards(solution: QpSolution<'float64'>): Float64Array {
     const boards = solution.z.data;
     this.health.solves += solution.status.length;
     this.health.unsolved += solution.status.filter((status) => status !== 'solved').length;

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 
+#include "engine/memory.h"
 #include "engine/problem.h"
 #include "engine/thread_pool.h"
 
@@ -18,15 +19,13 @@ struct Control {
   std::function<void(std::size_t solved)> progress;
 };
 
-/// What `backward` keeps of one call while it runs.
-class Backward;
-
 /// Use: create → load → solve → backward, backward, … Each step may be called from any thread, one step at a time
 /// (backward calls may overlap).
 class Solution {
  public:
-  /// Chooses form and backend by shape and reserves memory. Fails with kMemory.
-  static Failure create(const Problem& problem, const Settings& settings, std::shared_ptr<Solution>& out);
+  /// Chooses form and backend by shape and reserves memory, from `memory` if given. Fails with kMemory.
+  static Failure create(const Problem& problem, const Settings& settings, std::shared_ptr<Solution>& out,
+                        std::shared_ptr<MemoryPool> memory = nullptr);
 
   ~Solution();
   Solution(const Solution&) = delete;
@@ -53,9 +52,9 @@ class Solution {
   int threads() const;
 
  private:
-  Solution();
   struct Impl;
-  std::unique_ptr<Impl> impl_;
+  explicit Solution(std::shared_ptr<Impl> impl);
+  std::shared_ptr<Impl> impl_;  // jobs hold it too
 };
 
 /// What the CPU backend runs on here: "avx512", "avx2", "sse2", "neon".

@@ -12,20 +12,24 @@
 
 namespace optnet {
 
-/// Work that splits into independent units, run in any order by several threads.
-struct Job {
+/// Work that splits into independent units, run in any order by several threads …
+struct Stage {
   std::size_t units = 0;
-  int threads = 0;  ///< at most this many at once; 0: as many as the machine has
-  /// Runs one unit. `worker` < threads is this thread's number within the job (for workspaces). Must not throw.
+  /// Runs one unit. `worker` < the job's threads: the number of this thread within the job. Must not throw.
   std::function<void(std::size_t unit, int worker)> run;
-  /// Called once, by the thread that finishes last, when every unit has run.
-  std::function<void()> finished;
+};
+
+/// … and stages of it, each begun when the one before has ended.
+struct Job {
+  std::vector<Stage> stages;
+  int threads = 0;  ///< at most this many at once; 0: as many as the machine has
+  std::function<void()> finished;  ///< called once, by the thread that finishes last
 };
 
 class ThreadPool {
  public:
   ThreadPool() = default;
-  ~ThreadPool();  ///< waits for running units, drops the rest; `finished` of dropped jobs is still called
+  ~ThreadPool();  ///< runs what was started to its end
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
@@ -36,15 +40,15 @@ class ThreadPool {
   void run(Job job);    ///< returns when all units have run; the calling thread works too
 
  private:
-  struct Running;
+  class Running;
+  void call(const std::shared_ptr<Running>& job, std::size_t threads);  ///< asks so many threads to help
   void work();
-  bool help(Running& job);  ///< runs units of `job` until none is left to take
-  void grow(int threads);
 
   std::mutex mutex_;
   std::condition_variable wake_;
-  std::deque<std::shared_ptr<Running>> queue_;
+  std::deque<std::shared_ptr<Running>> queue_;  // a job stands here once for each thread that it asks for
   std::vector<std::thread> threads_;
+  std::size_t started_ = 0, idle_ = 0;
   bool stopping_ = false;
 };
 

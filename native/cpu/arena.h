@@ -1,0 +1,28 @@
+// Places arrays one after another in a block of memory. With no memory it only counts, so that the code that places
+// arrays is also the code that says how many bytes they take.
+#pragma once
+
+#include <cstddef>
+
+namespace optnet {
+
+constexpr std::size_t kAlignment = 64;
+
+class Arena {
+ public:
+  explicit Arena(std::byte* base = nullptr) : base_(base) {}
+
+  template <class T>
+  T* take(std::size_t count) {
+    T* p = base_ ? reinterpret_cast<T*>(base_ + used_) : nullptr;
+    used_ += (count * sizeof(T) + kAlignment - 1) / kAlignment * kAlignment;
+    return p;
+  }
+  std::size_t used() const { return used_; }
+
+ private:
+  std::byte* base_;
+  std::size_t used_ = 0;
+};
+
+}  // namespace optnet

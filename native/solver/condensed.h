@@ -1,0 +1,125 @@
+// The condensed form, for m much larger than n: slack and λ are eliminated, and all iterations factor
+//     H = Q + Gᵀ D G,  D = W² = diag(λ/s)
+// in n dimensions. Active rows make D, hence H, very large along some directions, so each solve is refined against the
+// KKT system itself.
+#pragma once
+
+#include "solver/kkt_system.h"
+#include "solver/saddle_point.h"
+
+namespace optnet {
+
+template <class B>
+class Condensed {
+ public:
+  using Real = typename B::Real;
+  using Scalar = typename B::Scalar;
+  using Mask = typename B::Mask;
+
+  template <class Arena>
+  Condensed(const Dimensions& dims, const Sharing&, Arena&, Arena& kept, Arena& scratch)
+      : d(dims), saddle(d, false, false, kept, kept) {
+    w = B::vector(kept, d.m);
+    for (Real** v : {&ez, &rhs_z}) *v = B::vector(scratch, d.n);
+    work = B::vector(scratch, d.n > d.q ? d.n : d.q);
+    for (Real** v : {&enu, &rhs_nu}) *v = B::vector(scratch, d.q);
+    for (Real** v : {&elambda, &rhs_lambda, &product}) *v = B::vector(scratch, d.m);
+    Gt = B::matrix(scratch, d.n, d.m, false);
+    H = B::triangle(scratch, d.n, false);
+  }
+
+  /// Nothing survives an iteration, so nothing is factored for the batch; Q is only checked.
+  Mask prepare(const B& b, const Data<B>& data, bool shared_pass) {
+    return shared_pass ? Mask(true) : saddle.factor(b, data.Q);
+  }
+
+  template <class System>
+  void solve(const B& b, System& system, const Data<B>& data, Iterate<B>& x, InteriorPointWork<B>& v,
+             const SolverSettings& settings, Progress<B>& progress) {
+    start(b, data, x, v);
+    interior_point(b, system, data, x, v, settings.tolerance, settings.max_iterations, progress);
+  }
+
+  void factor(const B& b, const Data<B>& data, const Real* weights) {
+    b.each(d.m, [&](int i) { w[i] = weights[i]; });
+    b.scaled_transpose(data.G, w, Gt);
+    b.add_gram(data.Q, Scalar(1), Gt, H);
+    saddle.factor(b, H);
+    saddle.factor_equalities(b, data.A);
+  }
+
+  /// The KKT system of RangeSpace::solve_kkt, refined: dz in place of az, dν in place of aν.
+  void solve_kkt(const B& b, const Data<B>& data, Real* z, const Real* alambda, Real* nu, Real* dlambda) const {
+    b.each(d.n, [&](int j) { rhs_z[j] = z[j]; });
+    b.each(d.q, [&](int k) { rhs_nu[k] = nu[k]; });
+    b.each(d.m, [&](int i) { rhs_lambda[i] = alambda[i]; });
+    solve_once(b, data, z, rhs_lambda, nu, dlambda);
+    for (int step = 0; step < kRefinementSteps; ++step) {
+      residual(b, data, z, dlambda, nu);
+      solve_once(b, data, ez, elambda, enu, elambda);
+      b.each(d.n, [&](int j) { z[j] = z[j] + ez[j]; });
+      b.each(d.q, [&](int k) { nu[k] = nu[k] + enu[k]; });
+      b.each(d.m, [&](int i) { dlambda[i] = dlambda[i] + elambda[i]; });
+    }
+  }
+
+  void keep_factor(const B& b, const Data<B>& data, const Real* weights) { factor(b, data, weights); }
+  void solve_kkt_end(const B& b, const Data<B>& data, Real* z, const Real* alambda, Real* nu, Real* dlambda) const {
+    solve_kkt(b, data, z, alambda, nu, dlambda);
+  }
+
+ private:
+  static constexpr int kRefinementSteps = 2;
+
+  Dimensions d;
+  SaddlePoint<B> saddle;   // of H and A
+  typename B::Matrix Gt;   // Gᵀ W, n×m
+  typename B::Triangle H;  // n×n
+  Real* w;
+  Real *rhs_z, *rhs_nu, *rhs_lambda;  // right-hand sides
+  Real *ez, *enu, *elambda;           // their residuals, then the corrections
+  Real *work, *product;               // max(n, q), m
+
+  /// λ = D(Gz − h) and s = −D⁻¹λ for a D that makes rows comparable: the mean of diag Q over ‖Gᵢ‖².
+  void start(const B& b, const Data<B>& data, Iterate<B>& x, InteriorPointWork<B>& v) {
+    const Real zero(Scalar(0)), one(Scalar(1)), inverse_n(static_cast<Scalar>(1.0 / d.n));
+    b.diagonal(data.Q, rhs_z);
+    const Real curvature = sqrt(inverse_n * b.sum(d.n, [&](int j) { return rhs_z[j]; }));
+    b.each(d.m, [&](int i) { v.w[i] = select(data.G_norm[i] > zero, curvature / data.G_norm[i], one); });
+    factor(b, data, v.w);
+    b.each(d.n, [&](int j) { x.z[j] = -data.p[j]; });
+    b.each(d.q, [&](int k) { x.nu[k] = data.b[k]; });
+    solve_kkt(b, data, x.z, data.h, x.nu, x.lambda);
+    b.each(d.m, [&](int i) { x.s[i] = -x.lambda[i] / (v.w[i] * v.w[i]); });
+    push_inside(b, d.m, v.w, x.lambda, x.s);
+  }
+
+  /// dλ = D(G dz − aλ) leaves  H dz + Aᵀdν = az + GᵀD aλ,  A dz = aν.  dλ may be aλ.
+  void solve_once(const B& b, const Data<B>& data, Real* z, const Real* alambda, Real* nu, Real* dlambda) const {
+    b.each(d.m, [&](int i) { product[i] = w[i] * w[i] * alambda[i]; });
+    b.multiply_transpose(data.G, product, work);
+    b.each(d.n, [&](int j) { z[j] = z[j] + work[j]; });
+    b.solve_lower(saddle.L, z);
+    saddle.eliminate(b, z, nu, nu, work);
+    b.solve_upper(saddle.L, z);
+    b.multiply(data.G, z, product);
+    b.each(d.m, [&](int i) { dlambda[i] = w[i] * w[i] * (product[i] - alambda[i]); });
+  }
+
+  /// What (dz, dλ, dν) leaves of the right-hand sides, in ez, elambda, enu.
+  void residual(const B& b, const Data<B>& data, const Real* z, const Real* dlambda, const Real* nu) const {
+    b.multiply_symmetric(data.Q, z, ez);
+    b.multiply_transpose(data.G, dlambda, work);
+    b.each(d.n, [&](int j) { ez[j] = rhs_z[j] - ez[j] - work[j]; });
+    if (d.q > 0) {
+      b.multiply_transpose(data.A, nu, work);
+      b.each(d.n, [&](int j) { ez[j] = ez[j] - work[j]; });
+      b.multiply(data.A, z, enu);
+      b.each(d.q, [&](int k) { enu[k] = rhs_nu[k] - enu[k]; });
+    }
+    b.multiply(data.G, z, product);
+    b.each(d.m, [&](int i) { elambda[i] = rhs_lambda[i] - product[i] + dlambda[i] / (w[i] * w[i]); });
+  }
+};
+
+}  // namespace optnet

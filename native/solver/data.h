@@ -1,0 +1,65 @@
+// A problem in its backend's layout:  minimise ½zᵀQz + pᵀz  subject to  Gz ≤ h (λ),  Az = b (ν).
+#pragma once
+
+#include "solver/settings.h"
+
+namespace optnet {
+
+template <class B>
+struct Data {
+  using Real = typename B::Real;
+
+  Dimensions d;
+  typename B::Triangle Q;  ///< n×n, lower triangle
+  typename B::Matrix G;    ///< m×n
+  typename B::Matrix A;    ///< q×n
+  Real* p = nullptr;
+  Real* h = nullptr;
+  Real* b = nullptr;
+  Real* G_norm = nullptr;  ///< ‖Gᵢ‖∞, m
+  Real* A_norm = nullptr;  ///< ‖Aₖ‖∞, q
+
+  /// Shared matrices come from `shared`, all else from `own`. For the pass over what is shared, B::Shared places the
+  /// same `shared` memory.
+  template <class Arena>
+  Data(const Dimensions& dims, const Sharing& sharing, Arena& shared, Arena& own) : d(dims) {
+    Q = B::triangle(sharing.Q ? shared : own, d.n, sharing.Q);
+    G = B::matrix(sharing.G ? shared : own, d.m, d.n, sharing.G);
+    A = B::matrix(sharing.A ? shared : own, d.q, d.n, sharing.A);
+    p = B::vector(own, d.n);
+    h = B::vector(own, d.m);
+    b = B::vector(own, d.q);
+    G_norm = B::vector(own, d.m);
+    A_norm = B::vector(own, d.q);
+  }
+};
+
+/// The primal-dual point: z (n), slack s and λ (m), ν (q).
+template <class B>
+struct Iterate {
+  using Real = typename B::Real;
+  Real* z = nullptr;
+  Real* lambda = nullptr;
+  Real* nu = nullptr;
+  Real* s = nullptr;
+
+  template <class Arena>
+  Iterate(const Dimensions& d, Arena& arena)
+      : z(B::vector(arena, d.n)), lambda(B::vector(arena, d.m)), nu(B::vector(arena, d.q)), s(B::vector(arena, d.m)) {}
+};
+
+/// to ← from where `mask` holds.
+template <class B, class Real = typename B::Real>
+void copy_where(const B& backend, typename B::Mask mask, int n, const Real* from, Real* to) {
+  backend.each(n, [&](int i) { to[i] = select(mask, from[i], to[i]); });
+}
+
+template <class B>
+void copy_where(const B& backend, typename B::Mask mask, const Dimensions& d, const Iterate<B>& from, Iterate<B>& to) {
+  copy_where(backend, mask, d.n, from.z, to.z);
+  copy_where(backend, mask, d.m, from.lambda, to.lambda);
+  copy_where(backend, mask, d.q, from.nu, to.nu);
+  copy_where(backend, mask, d.m, from.s, to.s);
+}
+
+}  // namespace optnet

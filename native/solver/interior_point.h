@@ -1,0 +1,155 @@
+// Mehrotra's predictor–corrector for  s = h − Gz,  s ≥ 0, λ ≥ 0, sᵀλ = 0, coupled by a linear system: once, for every
+// form and every backend. One factorisation and two solves an iteration.
+//
+// Each problem of a pack has its own step, its own end and its own best iterate; a finished one is frozen.
+//
+// A System is what couples s and λ:
+//   Real residual(r)     r ← h − Gz − s at the current iterate; returns the scaled size of all residuals
+//   void factor(w)       Newton's matrix with D = W², W = diag √(λ/s)
+//   void solve(t)        dλ in place of t, where G dz − D⁻¹dλ = t and the other residuals vanish
+//   void step(alpha)     z, ν ← z, ν + α (dz, dν)
+//   void keep(mask), restore(mask)    z, ν of the best iterate
+#pragma once
+
+#include "solver/data.h"
+#include "solver/scalar.h"
+
+namespace optnet {
+
+/// How far each problem of a pack has come.
+template <class B>
+struct Progress {
+  typename B::Mask done{false};
+  typename B::Real error{typename B::Scalar(1e30)};  ///< scaled, of the best iterate so far
+  typename B::Real iterations{typename B::Scalar(0)};
+};
+
+/// Vectors of length m.
+template <class B>
+struct InteriorPointWork {
+  using Real = typename B::Real;
+  Real *r, *t, *ds, *dlambda, *w, *inverse_lambda, *inverse_s, *best_lambda, *best_s;
+
+  template <class Arena>
+  InteriorPointWork(int m, Arena& arena) {
+    for (Real** v : {&r, &t, &ds, &dlambda, &w, &inverse_lambda, &inverse_s, &best_lambda, &best_s}) {
+      *v = B::vector(arena, m);
+    }
+  }
+};
+
+/// Mean complementarity sᵀλ/m.
+template <class B>
+typename B::Real mean_gap(const B& b, const Iterate<B>& x, int m) {
+  using Real = typename B::Real;
+  const Real inverse_m(m > 0 ? static_cast<typename B::Scalar>(1.0 / m) : 0);
+  return inverse_m * b.sum(m, [&](int i) { return x.s[i] * x.lambda[i]; });
+}
+
+/// The same, measured against the sizes of the products that it is the difference of. Not finite iterates give 1e30.
+template <class B>
+typename B::Real scaled_gap(const B& b, const Data<B>& data, const Iterate<B>& x, typename B::Real gap) {
+  using Real = typename B::Real;
+  using Scalar = typename B::Scalar;
+  const int m = data.d.m;
+  const Real inverse_m(m > 0 ? static_cast<Scalar>(1.0 / m) : Scalar(0)), infinity(Scalar(1e30));
+  const Real size = Real(Scalar(1)) + inverse_m * b.sum(m, [&](int i) { return abs(data.h[i]) * x.lambda[i]; });
+  return select(gap < infinity, gap / size, infinity);
+}
+
+/// Starts from (λ, s) > 0 and leaves the best iterate found.
+template <class B, class System>
+void interior_point(const B& b, System& system, const Data<B>& data, Iterate<B>& x, InteriorPointWork<B>& v,
+                    double tolerance, int max_iterations, Progress<B>& progress) {
+  using Real = typename B::Real;
+  using Scalar = typename B::Scalar;
+  using Mask = typename B::Mask;
+  const int m = data.d.m;
+  const Real zero(Scalar(0)), one(Scalar(1)), tol(static_cast<Scalar>(tolerance)), infinity(Scalar(1e30));
+  const Real inverse_m(m > 0 ? static_cast<Scalar>(1.0 / m) : Scalar(0));
+  Real *const lambda = x.lambda, *const s = x.s;
+  Real *const dlambda = v.dlambda, *const ds = v.ds, *const t = v.t, *const r = v.r;
+  Real since_best = zero;
+  const Mask frozen = progress.done;
+
+  for (int k = 0;; ++k) {
+    const Real residual = system.residual(r);
+    const Real mu = mean_gap(b, x, m);
+    const Real error = max(residual, scaled_gap(b, data, x, mu));
+
+    const Mask better = (!progress.done) & (error < progress.error);
+    progress.error = select(better, error, progress.error);
+    copy_where(b, better, m, lambda, v.best_lambda);
+    copy_where(b, better, m, s, v.best_s);
+    system.keep(better);
+    since_best = select(better, zero, since_best + one);
+    progress.done = progress.done | (error <= tol) | (since_best > Real(Scalar(kPatience))) | !(error < infinity);
+    if (k == max_iterations || all(progress.done)) break;
+    progress.iterations = progress.iterations + select(progress.done, zero, one);
+
+    b.each(m, [&](int i) {  // reciprocals once: the step lengths then need no division
+      v.inverse_lambda[i] = one / lambda[i];
+      v.inverse_s[i] = one / s[i];
+      v.w[i] = sqrt(lambda[i] * v.inverse_s[i]);
+    });
+    system.factor(v.w);
+
+    // With ds = −rc − (s/λ) dλ, the direction solves G dz − (s/λ) dλ = r + rc.
+    const auto finish_direction = [&] {  // rc in ds
+      b.each(m, [&](int i) {
+        dlambda[i] = t[i];
+        ds[i] = -ds[i] - s[i] * v.inverse_lambda[i] * dlambda[i];
+      });
+      return b.max(m, [&](int i) { return max(-dlambda[i] * v.inverse_lambda[i], -ds[i] * v.inverse_s[i]); });
+    };
+
+    b.each(m, [&](int i) {  // affine scaling: rc = s
+      ds[i] = s[i];
+      t[i] = r[i] + s[i];
+    });
+    system.solve(t);
+    const Real affine = one / max(finish_direction(), one);
+    const Real mu_affine =
+        inverse_m * b.sum(m, [&](int i) { return (s[i] + affine * ds[i]) * (lambda[i] + affine * dlambda[i]); });
+    const Real ratio = mu_affine / mu;
+    const Real target = ratio * ratio * ratio * mu;  // σμ, σ = (μ_aff/μ)³
+
+    b.each(m, [&](int i) {  // corrected: rc = s + (ds∘dλ − σμ)/λ
+      const Real rc = s[i] + (ds[i] * dlambda[i] - target) * v.inverse_lambda[i];
+      ds[i] = rc;
+      t[i] = r[i] + rc;
+    });
+    system.solve(t);
+    const Real inverse_step = finish_direction();  // 1 / the largest step that keeps s, λ ≥ 0
+    const Real fraction = min(max(Real(Scalar(0.995)), one - mu), Real(Scalar(0.9995)));
+    const Real alpha = min(one, fraction / max(inverse_step, Real(Scalar(1e-30))));
+    b.each(m, [&](int i) {
+      lambda[i] = select(progress.done, lambda[i], fma(alpha, dlambda[i], lambda[i]));
+      s[i] = select(progress.done, s[i], fma(alpha, ds[i], s[i]));
+    });
+    system.step(alpha, progress.done);
+  }
+  // What was frozen on entry has no best iterate here; the others go back to theirs.
+  const Mask moved = (!frozen) & (progress.error < infinity);
+  copy_where(b, moved, m, v.best_lambda, lambda);
+  copy_where(b, moved, m, v.best_s, s);
+  system.restore(moved);
+}
+
+/// Makes (λ, s = −D⁻¹λ), the solution with the complementarity dropped, positive: both are measured in the units that
+/// `unit` (√(λ/s) scale of each row) makes comparable, and shifted so that the least is 1.
+template <class B, class Real = typename B::Real>
+void push_inside(const B& b, int m, const Real* unit, Real* lambda, Real* s) {
+  using Scalar = typename B::Scalar;
+  const Real zero(Scalar(0)), one(Scalar(1));
+  const Real least_lambda = b.min(m, [&](int i) { return lambda[i] / unit[i]; });
+  const Real least_s = b.min(m, [&](int i) { return s[i] * unit[i]; });
+  const Real shift_lambda = select(least_lambda < zero, one - least_lambda, zero);
+  const Real shift_s = select(least_s < zero, one - least_s, zero);
+  b.each(m, [&](int i) {
+    lambda[i] = lambda[i] + shift_lambda * unit[i];
+    s[i] = s[i] + shift_s / unit[i];
+  });
+}
+
+}  // namespace optnet

@@ -1,0 +1,102 @@
+// The KKT residuals from the data as given, and Newton's method on all of them at once:
+//     rz = Qz + p + Gᵀλ + Aᵀν,   r = h − Gz − s,   rν = Az − b.
+#pragma once
+
+#include "solver/interior_point.h"
+
+namespace optnet {
+
+/// The System of interior_point.h in (z, ν, λ), over a Form that solves the KKT system.
+template <class B, class Form>
+class KktSystem {
+ public:
+  using Real = typename B::Real;
+  using Scalar = typename B::Scalar;
+  using Mask = typename B::Mask;
+
+  template <class Arena>
+  KktSystem(const B& backend, Form& form, const Data<B>& data, Iterate<B>& x, Arena& scratch)
+      : b(backend), form(form), data(data), d(data.d), x(x) {
+    for (Real** v : {&rz, &dz, &best_z, &Qz, &term, &size}) *v = B::vector(scratch, d.n);
+    for (Real** v : {&rnu, &dnu, &best_nu}) *v = B::vector(scratch, d.q);
+    dlambda = B::vector(scratch, d.m);
+  }
+
+  // As of the last call of `residual`: absolute sizes, and Qz.
+  Real primal{Scalar(0)}, dual{Scalar(0)};
+  Real* Qz = nullptr;
+
+  Real residual(Real* r) {
+    const Real one(Scalar(1)), zero(Scalar(0)), infinity(Scalar(1e30));
+    b.multiply_symmetric(data.Q, x.z, Qz);
+    b.each(d.n, [&](int j) {
+      rz[j] = Qz[j] + data.p[j];
+      size[j] = max(abs(Qz[j]), abs(data.p[j]));
+    });
+    if (d.m > 0) add_term(data.G, x.lambda);
+    if (d.q > 0) add_term(data.A, x.nu);
+    dual = b.max(d.n, [&](int j) { return abs(rz[j]); });
+    Real error = b.max(d.n, [&](int j) { return abs(rz[j]) / (one + size[j]); });
+    Real total = b.sum(d.n, [&](int j) { return abs(rz[j]); });  // not finite if any is not, unlike a maximum
+    primal = zero;
+    if (d.m > 0) {
+      b.multiply(data.G, x.z, r);
+      b.each(d.m, [&](int i) { r[i] = data.h[i] - r[i] - x.s[i]; });
+      primal = b.max(d.m, [&](int i) { return abs(r[i]); });
+      error = max(error, b.max(d.m, [&](int i) {
+                    return abs(r[i]) / (min(one, data.G_norm[i]) + max(abs(data.h[i]), x.s[i]));
+                  }));
+      total = total + b.sum(d.m, [&](int i) { return abs(r[i]); });
+    }
+    if (d.q > 0) {
+      b.multiply(data.A, x.z, rnu);
+      b.each(d.q, [&](int k) { rnu[k] = rnu[k] - data.b[k]; });
+      primal = max(primal, b.max(d.q, [&](int k) { return abs(rnu[k]); }));
+      error = max(error, b.max(d.q, [&](int k) { return abs(rnu[k]) / (min(one, data.A_norm[k]) + abs(data.b[k])); }));
+      total = total + b.sum(d.q, [&](int k) { return abs(rnu[k]); });
+    }
+    return select(total < infinity, error, infinity);
+  }
+
+  void factor(const Real* w) { form.factor(b, data, w); }
+
+  void solve(Real* t) {
+    b.each(d.n, [&](int j) { dz[j] = -rz[j]; });
+    b.each(d.q, [&](int k) { dnu[k] = -rnu[k]; });
+    form.solve_kkt(b, data, dz, t, dnu, dlambda);
+    b.each(d.m, [&](int i) { t[i] = dlambda[i]; });
+  }
+
+  void step(Real alpha, Mask done) {
+    b.each(d.n, [&](int j) { x.z[j] = select(done, x.z[j], fma(alpha, dz[j], x.z[j])); });
+    b.each(d.q, [&](int k) { x.nu[k] = select(done, x.nu[k], fma(alpha, dnu[k], x.nu[k])); });
+  }
+
+  void keep(Mask better) {
+    copy_where(b, better, d.n, x.z, best_z);
+    copy_where(b, better, d.q, x.nu, best_nu);
+  }
+  void restore(Mask moved) {
+    copy_where(b, moved, d.n, best_z, x.z);
+    copy_where(b, moved, d.q, best_nu, x.nu);
+  }
+
+ private:
+  const B& b;
+  Form& form;
+  const Data<B>& data;
+  Dimensions d;
+  Iterate<B>& x;
+  Real *rz, *rnu, *dz, *dnu, *dlambda, *best_z, *best_nu;
+  Real *term, *size;  // one product Cᵀv; the largest term of each row of rz
+
+  void add_term(const typename B::Matrix& C, const Real* v) {
+    b.multiply_transpose(C, v, term);
+    b.each(d.n, [&](int j) {
+      rz[j] = rz[j] + term[j];
+      size[j] = max(size[j], abs(term[j]));
+    });
+  }
+};
+
+}  // namespace optnet

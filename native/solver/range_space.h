@@ -1,0 +1,187 @@
+// The range-space form, for Q ≻ 0 and m not much larger than n: all iterations live in the m dimensions of λ.
+//
+// Q = L Lᵀ, Y = G L⁻ᵀ, Yₐ = A L⁻ᵀ, P = I − Yₐᵀ(Yₐ Yₐᵀ)⁻¹Yₐ. Eliminating z and ν from the KKT conditions leaves
+//     s = q + R λ,   s ≥ 0, λ ≥ 0, sᵀλ = 0,      R = Y P Yᵀ,   q = h − Y ẑ₀,
+// where ẑ₀ solves the problem without inequalities. The dual and equality residuals vanish by construction.
+// Newton's matrix R + diag(s/λ) = W⁻¹ T W⁻¹, W = diag √(λ/s); every eigenvalue of T = I + W R W is at least 1.
+#pragma once
+
+#include "solver/interior_point.h"
+#include "solver/saddle_point.h"
+
+namespace optnet {
+
+template <class B>
+class RangeSpace {
+ public:
+  using Real = typename B::Real;
+  using Scalar = typename B::Scalar;
+  using Mask = typename B::Mask;
+
+  /// `kept` outlives the solve, `scratch` does not.
+  template <class Arena>
+  RangeSpace(const Dimensions& dims, const Sharing& s, Arena& shared, Arena& kept, Arena& scratch)
+      : d(dims), sharing(s), saddle(d, s.Q, s.Q && s.A, shared, kept) {
+    const bool share_Y = s.Q && s.G;
+    const bool share_R = share_all();
+    Y = B::matrix(share_Y ? shared : kept, d.m, d.n, share_Y);
+    T_end = B::triangle(kept, d.m, false);
+    w_end = B::vector(kept, d.m);
+    zhat = B::vector(scratch, d.n);
+    work = B::vector(scratch, d.n > d.q ? d.n : d.q);
+    work_nu = B::vector(scratch, d.q);
+    offset = B::vector(scratch, d.m);
+    w = B::vector(scratch, d.m);
+    V = B::matrix(share_R ? shared : scratch, d.m, d.q, share_R);
+    R = B::triangle(share_R ? shared : scratch, d.m, share_R);
+    T = B::factor_storage(scratch, d.m);
+  }
+
+  /// Runs the stages whose inputs are all shared (`shared_pass`), or the others. False: Q is not positive definite.
+  Mask prepare(const B& b, const Data<B>& data, bool shared_pass) {
+    Mask definite(true);
+    if (sharing.Q == shared_pass) definite = saddle.factor(b, data.Q);
+    if ((sharing.Q && sharing.A) == shared_pass) saddle.factor_equalities(b, data.A);
+    if (d.m == 0) return definite;
+    if ((sharing.Q && sharing.G) == shared_pass) b.solve_rows(saddle.L, data.G, Y);
+    if (share_all() == shared_pass) {
+      b.gram(Y, R);
+      if (d.q > 0) {
+        b.multiply_transposed(Y, saddle.Ya, V);
+        b.solve_rows(saddle.Le, V, V);
+        b.add_gram(R, Scalar(-1), V, R);
+      }
+    }
+    return definite;
+  }
+
+  /// Solves the problem in λ alone, then recovers z and ν.
+  void solve(const B& b, const Data<B>& data, Iterate<B>& x, InteriorPointWork<B>& v, const SolverSettings& settings,
+             Progress<B>& progress) {
+    eliminate_primal(b, data, nullptr, x.nu);
+    if (d.m == 0) {
+      progress.error = Real(Scalar(0));
+      progress.done = Mask(true);
+    } else {
+      b.multiply(Y, zhat, offset);
+      b.each(d.m, [&](int i) { offset[i] = data.h[i] - offset[i]; });
+      start(b, x, v);
+      Lcp system{*this, b, data, x};
+      interior_point(b, system, data, x, v, settings.tolerance, settings.max_iterations, progress);
+      eliminate_primal(b, data, x.lambda, x.nu);
+    }
+    b.each(d.n, [&](int j) { x.z[j] = zhat[j]; });
+    b.solve_upper(saddle.L, x.z);
+  }
+
+  /// Newton's matrix with W = diag(weights).
+  void factor(const B& b, const Data<B>&, const Real* weights) {
+    b.each(d.m, [&](int i) { w[i] = weights[i]; });
+    b.factor_scaled(R, w, T);
+  }
+
+  /// The KKT system   | Q   Gᵀ   Aᵀ | |dz|   |az|
+  ///                  | G  −W⁻²  0  | |dλ| = |aλ|
+  ///                  | A   0    0  | |dν|   |aν|     dz in place of az, dν in place of aν.
+  void solve_kkt(const B& b, const Data<B>&, Real* z, const Real* alambda, Real* nu, Real* dlambda) const {
+    solve_kkt(b, z, alambda, nu, dlambda, w, [&](Real* t) { b.solve_scaled(R, w, T, t); });
+  }
+
+  /// Keeps T of the solution for the derivative: `solve_kkt_end` needs neither R nor another factorisation.
+  void keep_factor(const B& b, const Data<B>&, const Real* weights) {
+    b.each(d.m, [&](int i) { w_end[i] = weights[i]; });
+    b.factor_scaled(R, w_end, T_end);
+  }
+  void solve_kkt_end(const B& b, const Data<B>&, Real* z, const Real* alambda, Real* nu, Real* dlambda) const {
+    solve_kkt(b, z, alambda, nu, dlambda, w_end, [&](Real* t) {
+      b.solve_lower(T_end, t);
+      b.solve_upper(T_end, t);
+    });
+  }
+
+ private:
+  Dimensions d;
+  Sharing sharing;
+  SaddlePoint<B> saddle;        // of Q and A
+  typename B::Matrix Y;         // m×n
+  typename B::Matrix V;         // Y Yₐᵀ Lₑ⁻ᵀ, m×q: R = Y Yᵀ − V Vᵀ
+  typename B::Triangle R;       // m×m
+  typename B::Factor T;         // of the current iteration
+  typename B::Triangle T_end;   // of the solution
+  Real *w, *w_end;              // √(λ/s) in T and in T_end
+  Real *zhat, *work, *work_nu;  // n, n, q
+  Real* offset;                 // q of the LCP, m
+
+  bool share_all() const { return sharing.Q && (d.m == 0 || sharing.G) && (d.q == 0 || sharing.A); }
+
+  /// s = q + R λ, s ≥ 0, λ ≥ 0, sᵀλ = 0
+  struct Lcp {
+    RangeSpace& form;
+    const B& b;
+    const Data<B>& data;
+    Iterate<B>& x;
+
+    Real residual(Real* r) {
+      const int m = form.d.m;
+      const Real one(Scalar(1));
+      b.multiply_symmetric(form.R, x.lambda, r);
+      b.each(m, [&](int i) { r[i] = r[i] + (form.offset[i] - x.s[i]); });
+      return b.max(m, [&](int i) { return abs(r[i]) / (min(one, data.G_norm[i]) + max(abs(data.h[i]), x.s[i])); });
+    }
+    void factor(const Real* weights) { form.factor(b, data, weights); }
+    void solve(Real* t) {
+      b.each(form.d.m, [&](int i) { t[i] = -form.w[i] * t[i]; });
+      b.solve_scaled(form.R, form.w, form.T, t);
+      b.each(form.d.m, [&](int i) { t[i] = form.w[i] * t[i]; });
+    }
+    void step(Real, Mask) {}
+    void keep(Mask) {}
+    void restore(Mask) {}
+  };
+
+  /// λ solves (R + diag R) λ = −q: complementarity dropped, each row in its own unit.
+  void start(const B& b, Iterate<B>& x, InteriorPointWork<B>& v) {
+    const Real zero(Scalar(0)), one(Scalar(1));
+    b.diagonal(R, v.w);
+    b.each(d.m, [&](int i) { v.w[i] = select(v.w[i] > zero, one / sqrt(v.w[i]), one); });
+    b.factor_scaled(R, v.w, T);
+    b.each(d.m, [&](int i) { x.lambda[i] = -v.w[i] * offset[i]; });
+    b.solve_scaled(R, v.w, T, x.lambda);
+    b.each(d.m, [&](int i) {
+      x.s[i] = -x.lambda[i] / v.w[i];
+      x.lambda[i] = v.w[i] * x.lambda[i];
+    });
+    push_inside(b, d.m, v.w, x.lambda, x.s);
+  }
+
+  /// ẑ and ν for given λ (null: 0):  ẑ = −P(u + Yᵀλ) + Yₐᵀ E⁻¹ b,  u = L⁻¹p.
+  void eliminate_primal(const B& b, const Data<B>& data, const Real* lambda, Real* nu) {
+    b.each(d.n, [&](int j) { zhat[j] = -data.p[j]; });
+    b.solve_lower(saddle.L, zhat);
+    if (lambda) {
+      b.multiply_transpose(Y, lambda, work);
+      b.each(d.n, [&](int j) { zhat[j] = zhat[j] - work[j]; });
+    }
+    saddle.eliminate(b, zhat, data.b, nu, work);
+  }
+
+  template <class SolveT>
+  void solve_kkt(const B& b, Real* c, const Real* alambda, Real* nu, Real* dlambda, const Real* weights,
+                 SolveT solve_T) const {
+    b.solve_lower(saddle.L, c);
+    if (d.m > 0) {  // (R + W⁻²) dλ = Y ẑ₀ − aλ,  ẑ₀ = P c + Yₐᵀ E⁻¹ aν
+      b.each(d.n, [&](int j) { zhat[j] = c[j]; });
+      saddle.eliminate(b, zhat, nu, work_nu, work);
+      b.multiply(Y, zhat, dlambda);
+      b.each(d.m, [&](int i) { dlambda[i] = weights[i] * (dlambda[i] - alambda[i]); });
+      solve_T(dlambda);
+      b.each(d.m, [&](int i) { dlambda[i] = weights[i] * dlambda[i]; });
+      b.multiply_transpose(Y, dlambda, work);
+      b.each(d.n, [&](int j) { c[j] = c[j] - work[j]; });
+    }
+    saddle.eliminate(b, c, nu, nu, work);
+    b.solve_upper(saddle.L, c);
+  }
+};
+
+}  // namespace optnet

@@ -1,0 +1,44 @@
+// Sizes, and the numbers that steer the solver: the one place for each.
+#pragma once
+
+namespace optnet {
+
+/// n variables, m inequalities, q equalities.
+struct Dimensions {
+  int n = 0;
+  int m = 0;
+  int q = 0;
+};
+
+/// Which matrices the batch shares. What follows from shared matrices alone is computed once.
+struct Sharing {
+  bool Q = false;
+  bool G = false;
+  bool A = false;
+};
+
+struct SolverSettings {
+  /// Each residual is compared with tolerance × its own size: for row i of G, min(1, ‖Gᵢ‖∞) + max(|hᵢ|, sᵢ); for row k
+  /// of A, min(1, ‖Aₖ‖∞) + |bₖ|; for variable j, 1 + the largest term of (Qz + p + Gᵀλ + Aᵀν)ⱼ; for the mean gap
+  /// sᵀλ/m, 1 + |h|ᵀλ/m. By rows, so that one large row does not loosen the test of the others.
+  double tolerance = 1e-8;
+  int max_iterations = 50;
+};
+
+/// Iterations without a better iterate before a problem is given up.
+constexpr int kPatience = 10;
+
+/// Newton steps on the full KKT system, from the data as given, for a range-space solution that is not yet good enough.
+constexpr int kRefinements = 10;
+
+/// Relative pivot, in units of the machine's epsilon, below which Q counts as singular (× n) …
+constexpr double kSingularPivot = 1.0;
+/// … and below which a row of A counts as dependent on those before it.
+constexpr double kDependentPivot = 450.0;
+
+/// Bound on √(λ/s) and its inverse in the derivative: where neither λᵢ nor sᵢ is clearly the larger, the row counts
+/// as partly active; where both vanish or the ratio overflows, as active or inactive.
+template <class Scalar>
+constexpr double kLargestWeight = sizeof(Scalar) == 8 ? 1e9 : 1e4;
+
+}  // namespace optnet

@@ -5,7 +5,7 @@ export function drawCurves(history: readonly EpochRecord[], title: string): stri
   const epochs = history.map(({ epoch }) => epoch);
   const last = Math.max(1, ...epochs);
   const losses = history.flatMap(({ train, test }) => (train ? [train.loss, test.loss] : [test.loss]));
-  const lossAxis = logAxis(Math.min(...losses), Math.max(...losses));
+  const lossAxis = logAxis(losses);
   const panels = [
     panel(LEFT[0], 'Mean squared error', last, lossAxis, [
       { ...TRAIN, points: history.map(({ epoch, train }) => [epoch, train?.loss]) },
@@ -54,10 +54,11 @@ const TRAIN: Style = { name: 'train', colour: '#d1660f', dash: '' };
 const TEST: Style = { name: 'test', colour: '#1f5fa8', dash: '' };
 const STRICT: Style = { name: 'test, strict (givens kept)', colour: '#111', dash: '2 5' };
 
-/** Whole decades around the values. */
-function logAxis(least: number, most: number): Axis {
-  const low = Math.floor(Math.log10(least));
-  const high = Math.max(low + 1, Math.ceil(Math.log10(most)));
+/** Whole decades around the values, those of a run that went wrong left out. */
+function logAxis(values: readonly number[]): Axis {
+  const exponents = values.map(Math.log10).filter(Number.isFinite);
+  const low = Math.floor(Math.min(0, ...exponents));
+  const high = Math.max(low + 1, Math.ceil(Math.max(...exponents)));
   const decades = Array.from({ length: high - low + 1 }, (_, i) => low + i);
   return {
     position: (value) => (Math.log10(value) - low) / (high - low),

@@ -10,6 +10,7 @@ export const EQUALITIES = 40;
 export interface SolverOptions {
   device?: DeviceRequest;
   threads?: number;
+  tolerance?: number;
 }
 
 /**

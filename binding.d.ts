@@ -60,6 +60,7 @@ export interface NativeFailure {
   argument?: string;
   /** Problem in the batch; absent for a datum that the batch shares. */
   index?: number;
+  /** Where in the datum: row and column of a matrix, column of a vector; absent for an upstream gradient. */
   row?: number;
   column?: number;
   /** 'memory': bytes asked for. */

@@ -191,8 +191,8 @@ const growableOf = getter<boolean>(SharedArrayBuffer.prototype, 'growable');
 export const lengthOf = getter<number>(typedArray, 'length');
 
 function getter<T>(prototype: object, name: string): (value: object) => T {
-  const get = Object.getOwnPropertyDescriptor(prototype, name)!.get!;
-  return (value) => get.call(value) as T;
+  const property = Object.getOwnPropertyDescriptor(prototype, name)!;
+  return (value) => property.get!.call(value) as T;
 }
 
 function numberArray(name: string, value: NodeJS.TypedArray): NumberArray {

@@ -151,7 +151,7 @@ function makeGradients(wrt: readonly DatumName[], problem: SolvedProblem): Omit<
     const name = `d${datum}` as const;
     const shape = problem.shapes[datum]!;
     const data = allocate(problem.dtype, elementCount(name, shape));
-    tensors[name] = { dtype: problem.dtype, shape, data } as Tensor;
+    tensors[name] = { dtype: problem.dtype, shape, data };
     if (data.length > 0) gradients[name] = data;
   }
   return { gradients, tensors };

@@ -104,9 +104,10 @@ function owner(failure: NativeFailure): string {
   return failure.index === undefined ? failure.argument! : `${failure.argument} of problem ${failure.index}`;
 }
 
-function place(failure: NativeFailure): string {
-  const matrix = ['Q', 'G', 'A'].includes(failure.argument!);
-  return matrix ? `[${failure.row}, ${failure.column}]` : `[${failure.row}]`;
+/** ' at [1, 2]', where the addon says so. */
+function place({ argument, row, column }: NativeFailure): string {
+  if (row === undefined) return '';
+  return ['Q', 'G', 'A'].includes(argument!) ? ` at [${row}, ${column}]` : ` at [${column}]`;
 }
 
 /** The error for a call that the addon did not serve. */
@@ -116,7 +117,7 @@ export function errorOf(failure: NativeFailure): QpError {
     case 'notFinite':
       return new QpError(
         'ERR_QP_NOT_FINITE',
-        `${owner(failure)} is NaN or infinite at ${place(failure)}; expected finite numbers` +
+        `${owner(failure)} is NaN or infinite${place(failure)}; expected finite numbers` +
           (failure.argument === 'h' ? ' (leave out rows of G that have no bound)' : ''),
         where,
       );

@@ -81,16 +81,16 @@ function checkName(key: string): void {
  * @param dtype the one asked for, if any
  */
 export function checkProblem(given: GivenProblem, dtype: DType | undefined): CheckedProblem {
-  const Q = required(given, 'Q');
-  const p = required(given, 'p');
+  checkPresent(given, 'Q');
+  checkPresent(given, 'p');
   checkPair(given, 'G', 'h');
   checkPair(given, 'A', 'b');
 
-  const [rows, n] = matrixSizes(Q, 'n', 'n');
+  const [rows, n] = matrixSizes(given.Q!, 'n', 'n');
   if (rows !== n || n < 1) {
     throw shapeError(
       'Q',
-      `Q has shape ${format(Q.shape!)}; expected square matrices with a row for each variable`,
+      `Q has shape ${format(given.Q!.shape!)}; expected square matrices with a row for each variable`,
     );
   }
   const m = given.G === undefined ? 0 : matrixSizes(given.G, 'm', n)[0];
@@ -129,10 +129,9 @@ export function checkProblem(given: GivenProblem, dtype: DType | undefined): Che
   return { native, dtype: common, shapes };
 }
 
-function required(given: GivenProblem, name: 'Q' | 'p'): GivenArray {
-  const array = given[name];
-  if (array === undefined) throw argumentError(name, `${name} is missing; a problem needs at least Q and p`);
-  return array;
+function checkPresent(given: GivenProblem, name: 'Q' | 'p'): void {
+  if (given[name] !== undefined) return;
+  throw argumentError(name, `${name} is missing; a problem needs at least Q and p`);
 }
 
 function checkPair(given: GivenProblem, matrix: 'G' | 'A', vector: 'h' | 'b'): void {

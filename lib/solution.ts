@@ -61,7 +61,8 @@ export interface SolveOutcome {
 
 /**
  * The solutions of a batch, and the factors from which `backward` draws gradients. The factors are native memory: let go
- * of them with `using` or {@link QpSolution.dispose}, or leave that to the garbage collector.
+ * of them with `using` or {@link QpSolution.dispose}, or leave that to the garbage collector. In a loop of
+ * synchronous calls do it yourself: the collector's finalizers wait for a turn of the event loop.
  *
  * Every result has the batch as its first dimension, also that of a single problem. What a problem does not have has
  * width zero: without inequalities, `lambda` and `slack` have the shape [batch, 0].
@@ -181,8 +182,9 @@ export class QpSolution<D extends DType = DType> implements Disposable, AsyncDis
     this.dispose();
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  [Symbol.asyncDispose](): Promise<void> {
     this.dispose();
+    return Promise.resolve();
   }
 
   #prepareBackward(upstream: unknown, options: unknown) {

@@ -1,4 +1,4 @@
-import type { Factorization, NativeFailure, NativeResults, NativeSettings, SolveTask } from '../binding.js';
+import type { Factorization, NativeFailure, NativeResults, NativeSettings } from '../binding.js';
 
 import { chooseDevice, cpuInstructionSet } from './device.js';
 import { abortedError, errorOf } from './errors.js';
@@ -53,9 +53,7 @@ export function qpSolveBatchSync<D extends DType = 'float64'>(
   options?: SyncSolveOptions<D>,
 ): QpSolution<D> {
   const call = prepare(problem, options, 'sync');
-  const outcome = native().solveSync(call.problem.native, call.settings, call.results);
-  if ('failure' in outcome) throw errorOf(outcome);
-  return finish(call, outcome);
+  return finish(call, served(native().solveSync(call.problem.native, call.settings, call.results)));
 }
 
 function prepare(problem: unknown, options: unknown, mode: 'sync' | 'async'): Call {
@@ -92,12 +90,17 @@ function solvedProblem({ native, dtype, shapes }: CheckedProblem) {
   return { dtype, batch, n, m, q, shapes };
 }
 
+/** What the addon made of a call, unless it refused. */
+function served<T extends object>(outcome: T | NativeFailure): T {
+  if ('failure' in outcome) throw errorOf(outcome);
+  return outcome;
+}
+
 /** Starts the call, and lets it be watched and ended early. */
 function run({ problem, settings, results, options }: Call): Promise<Factorization> {
   const { signal, onProgress } = options;
   const { batch } = problem.native;
   return new Promise((resolve, reject) => {
-    let task: SolveTask | undefined;
     let ended = false;
     const end = () => {
       ended = true;
@@ -107,10 +110,10 @@ function run({ problem, settings, results, options }: Call): Promise<Factorizati
         // Only a signal that is not Node's can get here, and the call has had its result.
       }
     };
-    const stop = (error: unknown) => {
+    const stop = (error: Error) => {
       if (ended) return;
-      task?.cancel(); // it winds down by itself; nobody waits for it
-      reject(error as Error);
+      task.cancel(); // it winds down by itself; nobody waits for it
+      reject(error);
       end();
     };
     const abort = () => stop(abortedError(signal!.reason));
@@ -119,7 +122,7 @@ function run({ problem, settings, results, options }: Call): Promise<Factorizati
       try {
         onProgress!({ solved, batch });
       } catch (error) {
-        stop(error);
+        stop(error as Error);
       }
     };
     const done = (outcome: Factorization | NativeFailure) => {
@@ -130,13 +133,11 @@ function run({ problem, settings, results, options }: Call): Promise<Factorizati
       end();
     };
 
-    const started = native().solve(problem.native, settings, results, done, onProgress && report);
-    if ('failure' in started) throw errorOf(started);
-    task = started;
+    const task = served(native().solve(problem.native, settings, results, done, onProgress && report));
     try {
       signal?.addEventListener('abort', abort);
     } catch (error) {
-      stop(error);
+      stop(error as Error);
     }
   });
 }

@@ -3,7 +3,10 @@
 
 #include <napi.h>
 
+#include <memory>
+
 #include "binding/tasks.h"
+#include "engine/memory.h"
 
 namespace optnet::binding {
 
@@ -12,6 +15,7 @@ class Addon : public Napi::Addon<Addon> {
   Addon(Napi::Env env, Napi::Object exports);
 
   Tasks& tasks() { return tasks_; }
+  const std::shared_ptr<MemoryPool>& memory() const { return memory_; }
   const Napi::FunctionReference& factorization_class() const { return factorization_class_; }
 
  private:
@@ -21,6 +25,7 @@ class Addon : public Napi::Addon<Addon> {
 
   Napi::Value cpu_info(const Napi::CallbackInfo& info);
 
+  std::shared_ptr<MemoryPool> memory_ = std::make_shared<MemoryPool>();
   Napi::FunctionReference factorization_class_;
   Tasks tasks_;
 };

@@ -140,6 +140,9 @@ bool has_index(char argument, const Batched& batched) {
   }
 }
 
+/// The engine does not look for the place in one of these.
+bool is_upstream(char argument) { return argument == 'z' || argument == 'l' || argument == 'n'; }
+
 const char* failure_name(Failure::Code code) {
   switch (code) {
     case Failure::Code::kNotFinite: return "notFinite";
@@ -263,8 +266,10 @@ Napi::Object make_failure(Napi::Env env, const Failure& failure, const Batched& 
   if (argument != nullptr) {
     object.Set("argument", argument);
     if (has_index(failure.argument, batched)) object.Set("index", static_cast<double>(failure.index));
-    object.Set("row", failure.row);
-    object.Set("column", failure.column);
+    if (!is_upstream(failure.argument)) {
+      object.Set("row", failure.row);
+      object.Set("column", failure.column);
+    }
   }
   if (failure.code == Failure::Code::kMemory) object.Set("bytes", static_cast<double>(failure.bytes));
   return object;

@@ -26,14 +26,14 @@ struct Call {
   std::shared_ptr<Solution> solution;
 
   /// Returns a NativeFailure, or an empty value.
-  Napi::Value load(const Napi::CallbackInfo& info, ThreadPool& pool) {
+  Napi::Value load(const Napi::CallbackInfo& info, ThreadPool& pool, const std::shared_ptr<MemoryPool>& memory) {
     const Problem problem = read_problem(info[0]);
     const Settings settings = read_settings(info[1]);
     results = read_results(info[2], problem, timings, kept);
     batched = Batched(problem);
     differentiable = settings.differentiable;
     const Clock::time_point start = Clock::now();
-    Failure failure = Solution::create(problem, settings, solution);
+    Failure failure = Solution::create(problem, settings, solution, memory);
     if (!failure) failure = solution->load(problem, &pool);
     *timings.copy = milliseconds_since(start);
     return failure ? make_failure(info.Env(), failure, batched) : Napi::Value();
@@ -52,7 +52,7 @@ Napi::Value Addon::solve_sync(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return guarded(env, [&]() -> Napi::Value {
     Call call;
-    const Napi::Value failure = call.load(info, tasks_.pool());
+    const Napi::Value failure = call.load(info, tasks_.pool(), memory_);
     if (!failure.IsEmpty()) return failure;
     const Clock::time_point start = Clock::now();
     tasks_.pool().run(call.solution->solve(call.results, std::make_shared<Control>()));
@@ -72,7 +72,7 @@ Napi::Value Addon::solve(const Napi::CallbackInfo& info) {
       tasks_.watch_progress(*task);
     }
     Call call;
-    const Napi::Value failure = call.load(info, tasks_.pool());
+    const Napi::Value failure = call.load(info, tasks_.pool(), memory_);
     if (!failure.IsEmpty()) return failure;
 
     task->kept = keep(env, call.kept);

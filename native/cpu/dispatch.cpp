@@ -10,13 +10,19 @@ namespace optnet {
   namespace isa {                                                                                             \
   std::unique_ptr<UnitSolver> make(const Shape& shape, const Sharing& sharing, DType dtype, Precision precision); \
   }
-#if defined(__x86_64__)
+#ifdef OPTNET_HAS_avx512
 OPTNET_DECLARE(avx512)
+#endif
+#ifdef OPTNET_HAS_avx2
 OPTNET_DECLARE(avx2)
+#endif
+#ifdef OPTNET_HAS_sse2
 OPTNET_DECLARE(sse2)
-#elif defined(__aarch64__)
+#endif
+#ifdef OPTNET_HAS_neon
 OPTNET_DECLARE(neon)
-#else
+#endif
+#ifdef OPTNET_HAS_generic
 OPTNET_DECLARE(generic)
 #endif
 #undef OPTNET_DECLARE
@@ -25,13 +31,19 @@ namespace {
 
 // Best first.
 const InstructionSet kInstructionSets[] = {
-#if defined(__x86_64__)
+#ifdef OPTNET_HAS_avx512
     {"avx512", [] { return __builtin_cpu_supports("x86-64-v4") != 0; }, avx512::make},
+#endif
+#ifdef OPTNET_HAS_avx2
     {"avx2", [] { return __builtin_cpu_supports("x86-64-v3") != 0; }, avx2::make},
+#endif
+#ifdef OPTNET_HAS_sse2
     {"sse2", [] { return true; }, sse2::make},
-#elif defined(__aarch64__)
+#endif
+#ifdef OPTNET_HAS_neon
     {"neon", [] { return true; }, neon::make},
-#else
+#endif
+#ifdef OPTNET_HAS_generic
     {"generic", [] { return true; }, generic::make},
 #endif
 };

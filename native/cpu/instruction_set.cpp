@@ -1,6 +1,8 @@
 // Compiled once for each instruction set, with that set's flags and OPTNET_ISA its name.
+#include "cpu/blocked.h"
 #include "cpu/packed.h"
 #include "cpu/units.h"
+#include <cstdlib>
 
 namespace optnet::OPTNET_ISA {
 namespace {
@@ -18,13 +20,25 @@ std::unique_ptr<UnitSolver> with_dtype(const Shape& shape, const Sharing& sharin
   return dtype == DType::kFloat64 ? with_form<B, double>(shape, sharing) : with_form<B, float>(shape, sharing);
 }
 
+/// Packs pay as long as the triangles of W problems stay in the second-level cache. By shape alone, so that a problem's
+/// result does not depend on its batch.
+bool fits_packs(const Shape& shape) {
+  const char* force = std::getenv("OPTNET_FORCE_BLOCKED");
+  if (force) return false;
+  return shape.n <= 150 && shape.m <= 150;
+}
+
+template <class T>
+std::unique_ptr<UnitSolver> with_backend(const Shape& shape, const Sharing& sharing, DType dtype) {
+  return fits_packs(shape) ? with_dtype<PackedBackend<Pack<T, kLanes<T>>>>(shape, sharing, dtype)
+                           : with_dtype<BlockedBackend<T>>(shape, sharing, dtype);
+}
+
 }  // namespace
 
 std::unique_ptr<UnitSolver> make(const Shape& shape, const Sharing& sharing, DType dtype, Precision precision) {
-  if (precision == Precision::kSingle) {
-    return with_dtype<PackedBackend<Pack<float, kLanes<float>>>>(shape, sharing, dtype);
-  }
-  return with_dtype<PackedBackend<Pack<double, kLanes<double>>>>(shape, sharing, dtype);
+  return precision == Precision::kSingle ? with_backend<float>(shape, sharing, dtype)
+                                         : with_backend<double>(shape, sharing, dtype);
 }
 
 }  // namespace optnet::OPTNET_ISA

@@ -119,7 +119,7 @@ class PackedBackend {
     load_row(own(A, i), i + 1, rows);
   }
   template <class IO>
-  static void load_row(P* v, int n, const IO* const (&rows)[kWidth]) {
+  OPTNET_NOINLINE static void load_row(P* v, int n, const IO* const (&rows)[kWidth]) {
     int k = 0;
     if constexpr (kWidth > 1 && std::is_same_v<IO, Scalar>) {
       for (; k + kWidth <= n; k += kWidth) transpose(rows, k, v + k);
@@ -130,7 +130,7 @@ class PackedBackend {
   }
   /// Writes the first `count` problems.
   template <class IO>
-  static void store_row(const P* v, int n, IO* const (&rows)[kWidth], int count) {
+  OPTNET_NOINLINE static void store_row(const P* v, int n, IO* const (&rows)[kWidth], int count) {
     for (int l = 0; l < count; ++l) {
       for (int k = 0; k < n; ++k) rows[l][k] = static_cast<IO>(v[k].lane(l));
     }
@@ -159,7 +159,7 @@ class PackedBackend {
   // ---- factorisations ----
 
   /// L Lᵀ = Q. Lanes whose pivot falls below `floor`·Qᵢᵢ are reported false.
-  Mask factor(const Triangle& Q, const Triangle& L, Scalar floor) const {
+  OPTNET_NOINLINE Mask factor(const Triangle& Q, const Triangle& L, Scalar floor) const {
     Mask definite(true);
     read(Q, [&](auto source) {
       cholesky(L, [&](int i, int j) { return source(i)[j]; },
@@ -173,13 +173,13 @@ class PackedBackend {
 
   /// L Lᵀ = E in place. A row whose pivot falls below `floor`·Eᵢᵢ depends on those before it and is dropped: its
   /// reciprocal pivot becomes zero, and so does its unknown in every solve.
-  void factor_dropping(const Triangle& E, Scalar floor) const {
+  OPTNET_NOINLINE void factor_dropping(const Triangle& E, Scalar floor) const {
     cholesky(E, [&](int i, int j) { return own(E, i)[j]; },
              [&](P pivot, P diagonal) { return select(pivot > P(floor) * diagonal, P(1) / sqrt(pivot), P(0)); });
   }
 
   /// T Tᵀ = I + W R W, W = diag(w).
-  void factor_scaled(const Triangle& R, const P* w, const Triangle& T) const {
+  OPTNET_NOINLINE void factor_scaled(const Triangle& R, const P* w, const Triangle& T) const {
     read(R, [&](auto source) {
       cholesky(T, [&](int i, int j) { return i == j ? fma(w[i] * source(i)[j], w[j], P(1)) : w[i] * source(i)[j] * w[j]; },
                [](P pivot, P) { return P(1) / sqrt(pivot); });
@@ -194,14 +194,14 @@ class PackedBackend {
   // ---- products and solves ----
 
   /// Y ← G L⁻ᵀ, that is, each row g of G becomes L⁻¹g. Y may be G.
-  void solve_rows(const Triangle& L, const Matrix& G, const Matrix& Y) const {
+  OPTNET_NOINLINE void solve_rows(const Triangle& L, const Matrix& G, const Matrix& Y) const {
     read(L, [&](auto l) {
       read(G, [&](auto g) { solve_rows(l, L.size, g, G.rows, Y); });
     });
   }
 
   /// C ← A Bᵀ
-  void multiply_transposed(const Matrix& A, const Matrix& B, const Matrix& C) const {
+  OPTNET_NOINLINE void multiply_transposed(const Matrix& A, const Matrix& B, const Matrix& C) const {
     read(A, [&](auto a) {
       read(B, [&](auto b) {
         tiles<false>(A.rows, B.rows, A.columns, a, b, [&](int i, int j, P x) { own(C, i)[j] = x; });
@@ -210,7 +210,7 @@ class PackedBackend {
   }
 
   /// E ← Y Yᵀ (lower triangle)
-  void gram(const Matrix& Y, const Triangle& E) const {
+  OPTNET_NOINLINE void gram(const Matrix& Y, const Triangle& E) const {
     read(Y, [&](auto y) {
       tiles<true>(Y.rows, Y.rows, Y.columns, y, y, [&](int i, int j, P x) {
         if (j <= i) own(E, i)[j] = x;
@@ -218,19 +218,18 @@ class PackedBackend {
     });
   }
 
-  /// E ← C + sign·Y Yᵀ (lower triangle). E may be C.
-  void add_gram(const Triangle& C, Scalar sign, const Matrix& Y, const Triangle& E) const {
+  /// E ← C + sign·Y Yᵀ (lower triangle), Y not shared. E may be C.
+  OPTNET_NOINLINE void add_gram(const Triangle& C, Scalar sign, const Matrix& Y, const Triangle& E) const {
+    const auto y = [&Y](int i) { return OwnRow<P>{own(Y, i)}; };
     read(C, [&](auto c) {
-      read(Y, [&](auto y) {
-        tiles<true>(Y.rows, Y.rows, Y.columns, y, y, [&](int i, int j, P x) {
-          if (j <= i) own(E, i)[j] = fma(P(sign), x, c(i)[j]);
-        });
+      tiles<true>(Y.rows, Y.rows, Y.columns, y, y, [&](int i, int j, P x) {
+        if (j <= i) own(E, i)[j] = fma(P(sign), x, c(i)[j]);
       });
     });
   }
 
   /// C ← Gᵀ diag(w): n × m from m × n
-  void scaled_transpose(const Matrix& G, const P* w, const Matrix& C) const {
+  OPTNET_NOINLINE void scaled_transpose(const Matrix& G, const P* w, const Matrix& C) const {
     read(G, [&](auto g) {
       for (int k = 0; k < G.rows; ++k) {
         for (int j = 0; j < G.columns; ++j) own(C, j)[k] = g(k)[j] * w[k];
@@ -239,17 +238,17 @@ class PackedBackend {
   }
 
   /// v ← L⁻¹ v
-  void solve_lower(const Triangle& L, P* v) const {
+  OPTNET_NOINLINE void solve_lower(const Triangle& L, P* v) const {
     read(L, [&](auto l) { solve_lower(L.size, l, v); });
   }
 
   /// v ← L⁻ᵀ v
-  void solve_upper(const Triangle& L, P* v) const {
+  OPTNET_NOINLINE void solve_upper(const Triangle& L, P* v) const {
     read(L, [&](auto l) { solve_upper(L.size, l, v); });
   }
 
   /// y ← A x
-  void multiply(const Matrix& A, const P* x, P* y) const {
+  OPTNET_NOINLINE void multiply(const Matrix& A, const P* x, P* y) const {
     read(A, [&](auto a) {
       by_rows(A.rows, [&](int i, auto rows) {
         constexpr int MR = decltype(rows)::value;
@@ -265,7 +264,7 @@ class PackedBackend {
   }
 
   /// y ← Aᵀ x
-  void multiply_transpose(const Matrix& A, const P* x, P* y) const {
+  OPTNET_NOINLINE void multiply_transpose(const Matrix& A, const P* x, P* y) const {
     for (int j = 0; j < A.columns; ++j) y[j] = P(0);
     read(A, [&](auto a) {
       by_rows(A.rows, [&](int i, auto rows) {
@@ -282,7 +281,7 @@ class PackedBackend {
   }
 
   /// y ← R x, R symmetric, lower triangle stored
-  void multiply_symmetric(const Triangle& R, const P* x, P* y) const {
+  OPTNET_NOINLINE void multiply_symmetric(const Triangle& R, const P* x, P* y) const {
     read(R, [&](auto r) {
       by_rows(R.size, [&](int i, auto rows) {
         constexpr int MR = decltype(rows)::value;

@@ -20,6 +20,7 @@
 #endif
 
 #define OPTNET_INLINE inline __attribute__((always_inline))
+#define OPTNET_NOINLINE __attribute__((noinline))  // each kernel is compiled once, not once a caller
 #define OPTNET_UNROLL _Pragma("GCC unroll 32")
 
 namespace optnet::OPTNET_ISA {

@@ -1,6 +1,7 @@
 // A problem in its backend's layout:  minimise ½zᵀQz + pᵀz  subject to  Gz ≤ h (λ),  Az = b (ν).
 #pragma once
 
+#include "solver/scalar.h"
 #include "solver/settings.h"
 
 namespace optnet {

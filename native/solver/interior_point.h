@@ -12,7 +12,6 @@
 #pragma once
 
 #include "solver/data.h"
-#include "solver/scalar.h"
 
 namespace optnet {
 
@@ -59,7 +58,7 @@ typename B::Real scaled_gap(const B& b, const Data<B>& data, const Iterate<B>& x
 
 /// Starts from (λ, s) > 0 and leaves the best iterate found.
 template <class B, class System>
-void interior_point(const B& b, System& system, const Data<B>& data, Iterate<B>& x, InteriorPointWork<B>& v,
+[[gnu::noinline]] void interior_point(const B& b, System& system, const Data<B>& data, Iterate<B>& x, InteriorPointWork<B>& v,
                     double tolerance, int max_iterations, Progress<B>& progress) {
   using Real = typename B::Real;
   using Scalar = typename B::Scalar;

@@ -11,7 +11,7 @@ enum class FormKind { kRangeSpace, kCondensed };
 
 /// Range space costs m³/3 flops an iteration, condensed n²m + n³/3.
 inline FormKind choose_form(const Dimensions& d) {
-  return d.m > 1.9 * d.n ? FormKind::kCondensed : FormKind::kRangeSpace;
+  return d.m > 2.5 * d.n ? FormKind::kCondensed : FormKind::kRangeSpace;
 }
 
 template <class B, FormKind kKind>
@@ -60,7 +60,7 @@ struct Workplace {
 
 /// Solves; the factors for `adjoint` stay behind if `differentiable`.
 template <class B, FormKind kKind>
-Report<B> solve(const B& b, Workplace<B, kKind>& work, const SolverSettings& settings, bool differentiable) {
+[[gnu::noinline]] Report<B> solve(const B& b, Workplace<B, kKind>& work, const SolverSettings& settings, bool differentiable) {
   using Real = typename B::Real;
   using Scalar = typename B::Scalar;
   const int n = work.d.n, m = work.d.m;
@@ -109,7 +109,7 @@ Report<B> solve(const B& b, Workplace<B, kKind>& work, const SolverSettings& set
 ///     | A   0          0  | |dν|     |gν|     (the paper's equation 8, in the scaling of its code)
 /// In: gz, gλ, gν. Out, in their place: dz and dν; dλ in `dlambda`.
 template <class B, FormKind kKind>
-void adjoint(const B& b, const Workplace<B, kKind>& work, typename B::Real* z, typename B::Real* lambda,
+[[gnu::noinline]] void adjoint(const B& b, const Workplace<B, kKind>& work, typename B::Real* z, typename B::Real* lambda,
              typename B::Real* nu, typename B::Real* dlambda) {
   b.each(work.d.n, [&](int j) { z[j] = -z[j]; });
   b.each(work.d.m, [&](int i) { lambda[i] = -lambda[i]; });

@@ -1,0 +1,258 @@
+import { QpError, QpSolution, qpSolveBatch, qpSolveBatchSync, tensor } from '../../lib/index.js';
+import { uniform } from '../support/random.js';
+
+const rounds = 2000;
+
+class Mine extends Error {}
+
+type Random = () => number;
+
+const pick = <T>(random: Random, list: readonly T[]): T => list[Math.floor(random() * list.length)]!;
+
+const sizes = { Q: [2, 2], p: [2], G: [3, 2], h: [3], A: [1, 2], b: [1] } as const;
+const values = {
+  Q: [2, 0, 0, 3],
+  p: [1, -1],
+  G: [1, 0, 0, 1, 1, 1],
+  h: [1, 1, 1],
+  A: [1, -1],
+  b: [0],
+} as const;
+const names = Object.keys(sizes) as (keyof typeof sizes)[];
+
+const revoked = () => {
+  const { proxy, revoke } = Proxy.revocable([], {});
+  revoke();
+  return proxy;
+};
+
+const detached = () => {
+  const data = new Float64Array(4);
+  structuredClone(data, { transfer: [data.buffer] });
+  return data;
+};
+
+const cycle = () => {
+  const list: unknown[] = [1];
+  list[0] = list;
+  return list;
+};
+
+const resizable = (length: number) =>
+  new Float64Array(
+    new (ArrayBuffer as new (length: number, options: object) => ArrayBuffer)(length, { maxByteLength: 256 }),
+  );
+
+const thrower = () => {
+  throw new Mine();
+};
+
+/** Values that belong nowhere, made anew for every use. */
+const strange: ((random: Random) => unknown)[] = [
+  () => undefined,
+  () => null,
+  () => NaN,
+  () => -1,
+  () => 1e308,
+  () => 3n,
+  () => '2',
+  () => '__proto__',
+  () => true,
+  () => Symbol('x'),
+  () => () => 1,
+  () => ({}),
+  () => [],
+  () => [[]],
+  () => [[], []],
+  () => [[[[[[[[[[1]]]]]]]]]],
+  () => [1, [2]],
+  () => [[1, 2], [3]],
+  () => ['1', '2'],
+  () => [1n],
+  () => [Symbol('x')],
+  () => [undefined, null],
+  () => new Array<unknown>(4294967295),
+  () => [NaN, Infinity],
+  () => cycle(),
+  () => revoked(),
+  () => detached(),
+  () => resizable(16),
+  () => new Float64Array(3),
+  () => new Float32Array(2),
+  () => new Int8Array(4),
+  () => new BigInt64Array(4),
+  () => new DataView(new ArrayBuffer(8)),
+  () => new ArrayBuffer(16),
+  () => new Map(),
+  () => new Proxy([1, 2], { get: thrower }),
+  () =>
+    new Proxy([1, 2], {
+      get: (target, key) => (key === 'length' ? 2 ** 52 : (Reflect.get(target, key) as unknown)),
+    }),
+  () =>
+    new Proxy([1, 2], {
+      get: (target, key) => (key === 'length' ? 'many' : (Reflect.get(target, key) as unknown)),
+    }),
+  () => new Proxy({}, { ownKeys: thrower, get: thrower }),
+  () => new Proxy(new Float64Array(2), {}),
+  () => Object.defineProperty(new Float64Array(2), 'length', { value: 1e9 }),
+  () => Object.create(Float64Array.prototype) as unknown,
+  () => ({ data: new Float64Array(2), shape: [2 ** 31, 2 ** 31] }),
+  () => ({ data: new Float64Array(2), shape: [2 ** 40, 2 ** 40] }),
+  () => ({ data: new Float64Array(2), shape: [-2] }),
+  () => ({ data: new Float64Array(2), shape: [NaN] }),
+  () => ({ data: new Float64Array(2), shape: cycle() }),
+  () => ({ data: new Float64Array(2), shape: new Array(1e6) }),
+  () => ({ data: [1, '2'], shape: [2] }),
+  () => ({ data: detached(), shape: [2, 2] }),
+  () => ({ data: resizable(32), shape: [2, 2] }),
+  () => ({ data: new Float64Array(4), shape: [2, 2], dtype: 'float32' }),
+  () => ({ data: new Float64Array(0), shape: [0, 2] }),
+  () => ({ get data() { return thrower(); }, shape: [2] }), // prettier-ignore
+  (random) => tensor(Float64Array.from({ length: 8 }, random), [2, 2, 2]),
+  (random) => tensor(Float32Array.from({ length: 4 }, random), [2, 2]),
+  (random) => Array.from({ length: Math.floor(random() * 5) }, random),
+];
+
+/** A datum in a random form, valid on its own. */
+function datum(random: Random, name: keyof typeof sizes): unknown {
+  const list = [...values[name]];
+  const shape = [...sizes[name]];
+  const batch = pick(random, [0, 0, 0, 2, 2, 3]);
+  const data = Array.from({ length: Math.max(batch, 1) }, () => list).flat();
+  const full = batch > 0 ? [batch, ...shape] : shape;
+  return pick<() => unknown>(random, [
+    () => tensor(data, full),
+    () => tensor(data, full, 'float32'),
+    () => ({ data: Float64Array.from(data), shape: full }),
+    () => ({ data, shape: full }),
+    () => (shape.length === 1 && batch === 0 ? Float64Array.from(data) : tensor(data, full)),
+  ])();
+}
+
+function malformedProblem(random: Random): unknown {
+  if (random() < 0.02) return pick(random, strange)(random);
+  const problem: Record<string, unknown> = {};
+  for (const name of names) problem[name] = datum(random, name);
+  // Some calls are left as they are: a mixture of shapes, of batches and of dtypes.
+  for (let changes = Math.floor(random() * 3); changes > 0; changes--) {
+    const name = random() < 0.95 ? pick(random, names) : pick(random, ['lb', 'x', '', 'constructor']);
+    if (random() < 0.05) {
+      const victim = problem.Q as { data?: Float64Array } | null | undefined;
+      // A getter that takes the memory of a datum which was read before it.
+      Object.defineProperty(problem, name, {
+        enumerable: true,
+        get: () => {
+          const buffer = victim?.data instanceof Float64Array ? victim.data.buffer : undefined;
+          if (buffer instanceof ArrayBuffer) structuredClone(buffer, { transfer: [buffer] });
+          return [1, 1];
+        },
+        configurable: true,
+        set: () => undefined,
+      });
+    } else {
+      problem[name] = pick(random, strange)(random);
+    }
+  }
+  return problem;
+}
+
+function malformedOptions(random: Random): unknown {
+  if (random() < 0.6) return undefined;
+  if (random() < 0.05) return pick(random, strange)(random);
+  const keys = [
+    'device',
+    'dtype',
+    'precision',
+    'tolerance',
+    'maxIterations',
+    'threads',
+    'differentiable',
+    'signal',
+    'x',
+  ];
+  const key = pick(random, keys);
+  const valid: Record<string, unknown[]> = {
+    device: ['auto', 'cpu', 'cuda', 'cuda:1'],
+    dtype: ['float64', 'float32'],
+    precision: ['double', 'mixed', 'single'],
+    tolerance: [1e-300, 1e-3, 1e300],
+    maxIterations: [1, 2 ** 31 - 1],
+    threads: [0, 1, 5],
+    differentiable: [true, false],
+    signal: [AbortSignal.abort(), new AbortController().signal],
+    x: [1],
+  };
+  return { [key]: random() < 0.5 ? pick(random, valid[key]!) : pick(random, strange)(random) };
+}
+
+/** Arguments of backward for a solution that is not known yet. */
+function malformedBackward(random: Random): (solution: QpSolution) => [never, never] {
+  if (random() < 0.3) return ({ z }) => [{ dz: z } as never, undefined as never];
+  const part = pick(random, ['dz', 'dlambda', 'dnu', 'dx']);
+  const upstream = random() < 0.1 ? pick(random, strange)(random) : { [part]: pick(random, strange)(random) };
+  const wrt = pick<unknown>(random, [
+    undefined,
+    ['Q'],
+    ['Q', 'x'],
+    ['A', 'b', 'A'],
+    pick(random, strange)(random),
+  ]);
+  const options = pick<unknown>(random, [undefined, { wrt }, wrt]);
+  return () => [upstream as never, options as never];
+}
+
+type Backward = ReturnType<typeof malformedBackward>;
+
+/** A QpError, what the caller's own getters threw, or what using a revoked proxy throws. */
+function isAllowed(error: unknown): boolean {
+  return error instanceof QpError || error instanceof Mine || /revoked/.test((error as Error).message);
+}
+
+it(`every one of ${rounds} malformed calls ends in a QpError or in a valid result`, async () => {
+  const random = uniform(20170313);
+  const pending: Promise<void>[] = [];
+  const ends = { solved: 0, refused: 0, differentiated: 0 };
+
+  const check = (solution: QpSolution) => {
+    const [batch, n] = solution.z.shape as [number, number];
+    expect(solution.z.data).toHaveLength(batch * n);
+    expect(solution.status).toHaveLength(batch);
+    ends.solved++;
+  };
+  const refuse = (round: number) => (error: unknown) => {
+    if (!isAllowed(error)) throw new Error(`round ${round}`, { cause: error });
+    ends.refused++;
+  };
+  const solveAsync = async (problem: never, options: never, backward: Backward, disposed: boolean) => {
+    const solution = await qpSolveBatch(problem, options);
+    check(solution);
+    const gradients = solution.backward(...backward(solution));
+    if (disposed) solution.dispose();
+    await gradients;
+    ends.differentiated++;
+  };
+
+  for (let round = 0; round < rounds; round++) {
+    const problem = malformedProblem(random) as never;
+    const options = malformedOptions(random) as never;
+    const backward = malformedBackward(random);
+    if (random() < 0.5) {
+      pending.push(solveAsync(problem, options, backward, random() < 0.3).catch(refuse(round)));
+      if (pending.length % 50 === 0) await Promise.all(pending);
+    } else {
+      try {
+        using solution = qpSolveBatchSync(problem, options);
+        check(solution);
+        solution.backwardSync(...backward(solution));
+        ends.differentiated++;
+      } catch (error) {
+        refuse(round)(error);
+      }
+    }
+  }
+  await Promise.all(pending);
+  expect(ends.refused).toBeGreaterThan(rounds / 2);
+  expect(ends.solved).toBeGreaterThan(rounds / 50);
+  expect(ends.differentiated).toBeGreaterThan(5);
+});

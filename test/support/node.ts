@@ -1,0 +1,31 @@
+import { execFile } from 'node:child_process';
+import path from 'node:path';
+
+export const root = path.join(__dirname, '../..');
+
+export interface Ran {
+  exitCode: number | string | null;
+  signal: string | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** Runs a script in a process of its own, which sees the package by its name. */
+export function runNode(script: string, { esm = false, flags = [] as string[] } = {}): Promise<Ran> {
+  const type = `--input-type=${esm ? 'module' : 'commonjs'}`;
+  return new Promise((resolve) => {
+    execFile(
+      process.execPath,
+      [...flags, type, '-e', script],
+      { cwd: root, timeout: 25_000 },
+      (error, stdout, stderr) => {
+        resolve({
+          exitCode: error ? (error.code ?? null) : 0,
+          signal: error?.signal ?? null,
+          stdout,
+          stderr,
+        });
+      },
+    );
+  });
+}

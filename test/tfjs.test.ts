@@ -189,13 +189,21 @@ test('no tensors are left behind by training steps', () => {
   expect(tf.memory().numTensors).toBe(before);
 });
 
+function errorOf(call: () => unknown): unknown {
+  try {
+    return call();
+  } catch (error) {
+    return error;
+  }
+}
+
 describe('a problem that is not solved', () => {
   const options = { maxIterations: 1 };
 
   test('is an error that names it, by default', () => {
     const layer = qpLayer(tf, options);
     expect(() => layer(data)).toThrow(/problem 0 of 2 ended as 'maxIterations'/);
-    expect(() => layer(data)).toThrow(expect.objectContaining({ code: 'ERR_QP_UNSOLVED', index: 0 }));
+    expect(errorOf(() => layer(data))).toMatchObject({ code: 'ERR_QP_UNSOLVED', index: 0 });
   });
 
   test('can be ignored', () => {

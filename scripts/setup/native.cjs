@@ -16,6 +16,9 @@ const STAMP = {
   configuration: 'build/configuration.stamp',
 };
 
+/** CMake's words for a build folder that was moved, or made with another generator. */
+const STARTS_ANEW = /is different than the directory|does not match the (source|generator)/i;
+
 /** Builds the addon, and with `tests` the C++ tests, unless nothing that goes into them has changed. */
 function ensureNative({ tests }) {
   const versions = [...toolVersions(), dependency('node-addon-api'), dependency('cmake-js')];
@@ -50,8 +53,8 @@ function configure(tests) {
     try {
       runPackage('cmake-js/bin/cmake-js', ['configure', ...options]);
       return;
-    } catch {
-      // Another compiler, generator or folder than before: CMake wants to start anew then.
+    } catch (error) {
+      if (!STARTS_ANEW.test(error.message)) throw error;
     }
   }
   runPackage('cmake-js/bin/cmake-js', ['reconfigure', ...options]);

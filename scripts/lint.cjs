@@ -46,7 +46,7 @@ function tidy() {
     .map((file) => ({
       name: `clang-tidy ${path.relative(root, file)}`,
       command: clangTool('clang-tidy'),
-      args: ['-p', TIDY_DATABASE, '--quiet', '--extra-arg=-Wno-unknown-warning-option', file],
+      args: ['-p', TIDY_DATABASE, '--quiet', '--extra-arg=-Wno-unknown-pragmas', file],
     }));
 }
 

@@ -41,7 +41,11 @@ export class SudokuLayer {
   }
 
   /** Boards for `count` puzzles in one-hot form. With `differentiable`, the solution can be given to `backward`. */
-  async forward(puzzles: Float64Array, count: number, differentiable: boolean): Promise<QpSolution<'float64'>> {
+  async forward(
+    puzzles: Float64Array,
+    count: number,
+    differentiable: boolean,
+  ): Promise<QpSolution<'float64'>> {
     return qpSolveBatch(
       {
         Q: this.#Q,

@@ -1,7 +1,7 @@
 import { loss, percent } from './table.js';
 import type { BatchReport, EpochRecord } from './trainer.js';
 
-const BAR_WIDTH = 24;
+const BAR_WIDTH = 18;
 /** Without a terminal: one line for each of so many parts of an epoch. */
 const PARTS = 4;
 

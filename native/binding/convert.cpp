@@ -28,7 +28,8 @@ bool read_boolean(Napi::Object object, const char* name) {
 /// A whole number between `low` and `high`.
 double read_count(Napi::Object object, const char* name, double low, double high) {
   const double value = read_number(object, name);
-  if (!(value >= low && value <= high) || std::floor(value) != value) {
+  const bool in_range = value >= low && value <= high;  // NaN is not
+  if (!in_range || std::floor(value) != value) {
     throw InvalidArgument(std::string(name) + " must be a whole number in range");
   }
   return value;
@@ -63,8 +64,8 @@ void* read_elements(Napi::Value value, const char* name, napi_typedarray_type ty
   const Array array = read_array(value, name);
   if (array.type != type) throw InvalidArgument(std::string(name) + " has the wrong element type");
   if (array.length != length) {
-    throw InvalidArgument(std::string(name) + " has " + std::to_string(array.length) + " elements, expected " +
-                          std::to_string(length));
+    throw InvalidArgument(std::string(name) + " has " + std::to_string(array.length) +
+                          " elements, expected " + std::to_string(length));
   }
   if (length != 0 && array.data == nullptr) throw InvalidArgument(std::string(name) + " has no memory");
   return array.data;
@@ -78,7 +79,8 @@ std::size_t elements(bool batched, const Shape& shape, std::size_t rows, std::si
   return product(batched ? shape.batch : 1, product(rows, columns));
 }
 
-Datum read_datum(Napi::Object problem, const char* name, DType dtype, const Shape& shape, int rows, int columns) {
+Datum read_datum(Napi::Object problem, const char* name, DType dtype, const Shape& shape, int rows,
+                 int columns) {
   const Napi::Object object = read_object(problem.Get(name), name);
   Datum datum;
   datum.batched = read_boolean(object, "batched");

@@ -1,4 +1,5 @@
-// From JavaScript's values to the engine's structs, checked as far as memory safety needs, and back for failures.
+// From JavaScript's values to the engine's structs, checked as far as memory safety needs, and back for
+// failures.
 #pragma once
 
 #include <napi.h>
@@ -35,8 +36,8 @@ struct Timings {
 /// Reads NativeResults, sized for `problem`, and adds every array to `kept`.
 Results read_results(Napi::Value value, const Problem& problem, Timings& timings, KeptArrays& kept);
 
-/// Which data of a problem have one value per problem: decides the size of a gradient, and whether an error names an
-/// index.
+/// Which data of a problem have one value per problem: decides the size of a gradient, and whether an error
+/// names an index.
 struct Batched {
   bool Q = false, p = false, G = false, h = false, A = false, b = false;
 
@@ -45,7 +46,8 @@ struct Batched {
 };
 
 Upstream read_upstream(Napi::Value value, const Shape& shape, DType dtype);
-Gradients read_gradients(Napi::Value value, const Shape& shape, DType dtype, const Batched& batched, KeptArrays& kept);
+Gradients read_gradients(Napi::Value value, const Shape& shape, DType dtype, const Batched& batched,
+                         KeptArrays& kept);
 
 Napi::Function read_callback(Napi::Value value, const char* name);
 

@@ -35,7 +35,8 @@ void Factorization::Finalize(Napi::BasicEnv env) { let_go(env); }
 
 void Factorization::let_go(Napi::BasicEnv env) {
   solution_.reset();
-  if (reported_bytes_ != 0) Napi::MemoryManagement::AdjustExternalMemory(env, -std::exchange(reported_bytes_, 0));
+  if (reported_bytes_ != 0)
+    Napi::MemoryManagement::AdjustExternalMemory(env, -std::exchange(reported_bytes_, 0));
 }
 
 Napi::Value Factorization::prepare(const Napi::CallbackInfo& info, Job& job, KeptArrays& kept) {

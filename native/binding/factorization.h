@@ -30,7 +30,8 @@ class Factorization : public Napi::ObjectWrap<Factorization> {
   Napi::Value byte_length(const Napi::CallbackInfo& info);
   Napi::Value threads(const Napi::CallbackInfo& info);
 
-  /// Checks the arguments and makes the job that writes the gradients. Returns a NativeFailure, or an empty value.
+  /// Checks the arguments and makes the job that writes the gradients. Returns a NativeFailure, or an empty
+  /// value.
   Napi::Value prepare(const Napi::CallbackInfo& info, Job& job, KeptArrays& kept);
   void let_go(Napi::BasicEnv env);
 

@@ -26,7 +26,8 @@ struct Call {
   std::shared_ptr<Solution> solution;
 
   /// Returns a NativeFailure, or an empty value.
-  Napi::Value load(const Napi::CallbackInfo& info, ThreadPool& pool, const std::shared_ptr<MemoryPool>& memory) {
+  Napi::Value load(const Napi::CallbackInfo& info, ThreadPool& pool,
+                   const std::shared_ptr<MemoryPool>& memory) {
     const Problem problem = read_problem(info[0]);
     const Settings settings = read_settings(info[1]);
     results = read_results(info[2], problem, timings, kept);
@@ -76,10 +77,8 @@ Napi::Value Addon::solve(const Napi::CallbackInfo& info) {
     if (!failure.IsEmpty()) return failure;
 
     task->kept = keep(env, call.kept);
-    task->outcome = [solution = call.solution, batched = call.batched,
-                     differentiable = call.differentiable](Napi::Env env) {
-      return outcome(env, solution, batched, differentiable);
-    };
+    task->outcome = [solution = call.solution, batched = call.batched, differentiable = call.differentiable](
+                        Napi::Env env) { return outcome(env, solution, batched, differentiable); };
     Job job = call.solution->solve(call.results, task->control);
     job.finished = [timings = call.timings, start = Clock::now(), inner = std::move(job.finished)] {
       if (inner) inner();

@@ -13,8 +13,8 @@ std::int64_t now() {
   return duration_cast<milliseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-/// Calls back into JavaScript from the event loop. What the callback throws becomes an 'uncaughtException', as it does
-/// for any callback of Node's; while the environment is being stopped the call does nothing.
+/// Calls back into JavaScript from the event loop. What the callback throws becomes an 'uncaughtException',
+/// as it does for any callback of Node's; while the environment is being stopped the call does nothing.
 void call(Napi::Env env, const Napi::FunctionReference& callback, napi_value argument) {
   napi_value undefined = nullptr;
   napi_value result = nullptr;
@@ -30,8 +30,8 @@ void call(Napi::Env env, const Napi::FunctionReference& callback, napi_value arg
 Tasks::Tasks(Napi::Env env) : env_(env), pool_(std::make_unique<ThreadPool>()) {
   wake_up_ = WakeUp::New(env, "optnet", 0, 1, this);
   wake_up_.Unref(env);
-  // Hooks run last in, first out, and the thread-safe function has one of its own: adding ours after it means that the
-  // threads have ended by the time it goes.
+  // Hooks run last in, first out, and the thread-safe function has one of its own: adding ours after it means
+  // that the threads have ended by the time it goes.
   if (napi_add_env_cleanup_hook(env, &Tasks::clean_up, this) != napi_ok) throw Napi::Error::New(env);
 }
 

@@ -1,4 +1,5 @@
-// The asynchronous calls of one environment (the main thread's, or a worker_thread's), and the threads that run them.
+// The asynchronous calls of one environment (the main thread's, or a worker_thread's), and the threads that
+// run them.
 #pragma once
 
 #include <napi.h>
@@ -19,12 +20,13 @@
 
 namespace optnet::binding {
 
-/// One asynchronous call from when it is queued until `done` is called. It belongs to the JavaScript thread, which
-/// alone creates and destroys it (it holds references); the threads that work on it see a plain pointer.
+/// One asynchronous call from when it is queued until `done` is called. It belongs to the JavaScript thread,
+/// which alone creates and destroys it (it holds references); the threads that work on it see a plain
+/// pointer.
 struct Task {
-  std::shared_ptr<Control> control;                    ///< null where a call cannot be cancelled
+  std::shared_ptr<Control> control;                   ///< null where a call cannot be cancelled
   std::function<Napi::Value(Napi::Env env)> outcome;  ///< what `done` is called with
-  Napi::ObjectReference kept;                          ///< the arrays that are being written
+  Napi::ObjectReference kept;                         ///< the arrays that are being written
   Napi::FunctionReference done;
   Napi::FunctionReference progress;  ///< may be empty
 
@@ -43,7 +45,8 @@ class Tasks {
 
   ThreadPool& pool() { return *pool_; }
 
-  /// Queues `job`. When it has finished, `task->done` is called on the event loop, which is kept alive until then.
+  /// Queues `job`. When it has finished, `task->done` is called on the event loop, which is kept alive until
+  /// then.
   void start(std::unique_ptr<Task> task, Job job);
 
   /// Makes `task.control` call `task.progress` on the event loop: the newest count, and not too often.
@@ -58,7 +61,7 @@ class Tasks {
   static void call_js(Napi::Env env, Napi::Function callback, Tasks* tasks, void* data);
   using WakeUp = Napi::TypedThreadSafeFunction<Tasks, void, &Tasks::call_js>;
 
-  static void clean_up(void* tasks);
+  static void clean_up(void* data);
 
   void post(Event event);
   void deliver(Napi::Env env);

@@ -303,6 +303,42 @@ class BlockedBackend {
     for (int i = 0; i < A.size; ++i) v[i] = A.strip(i / kStrip)[column(i) + i % kStrip];
   }
 
+  /// Left-looking Cholesky into C. source(s, j, v): vector v of column j of the matrix's strip s.
+  template <class Source, class Invert>
+  static OPTNET_INLINE void cholesky(const Triangle& C, Source source, Invert invert) {
+    for (int j = 0; j < C.size; j += kColumns) {
+      const int diagonal_strip = j / kStrip, offset = j % kStrip;
+      const T* b = C.strip(diagonal_strip) + offset;
+      Diagonal d;
+      for (int s = diagonal_strip; s < C.strips(); ++s) {
+        Tile x;
+        subtract_product(C.strip(s), b, j, x, [&](int c, int v) { return source(s, j + c, v); });
+        T buffer[kColumns][kStrip];
+        if (s == diagonal_strip) {
+          for (int c = 0; c < kColumns; ++c) {
+            store_column(x, c, buffer[c]);
+            for (int e = c; e < kColumns; ++e) d.l[c][e] = buffer[c][offset + e];
+            const R original = source(s, j + c, (offset + c) / kLane);
+            d.original[c] = original[(offset + c) % kLane];
+          }
+          d.factor(C.size - j, invert);
+        }
+        finish(d, x);
+        if (s == diagonal_strip) {
+          for (int c = 0; c < kColumns; ++c) {
+            store_column(x, c, buffer[c]);
+            for (int i = 0; i < offset + c; ++i) buffer[c][i] = 0;
+            buffer[c][offset + c] = d.l[c][c];
+            std::memcpy(C.strip(s) + column(j + c), buffer[c], sizeof buffer[c]);
+          }
+        } else {
+          for (int c = 0; c < kColumns; ++c) store_column(x, c, C.strip(s) + column(j + c));
+        }
+      }
+      if (diagonal_strip * kStrip + kStrip > C.size && j + kColumns >= C.size) zero_columns(C, j + kColumns);
+    }
+  }
+
  private:
   struct Tile {
     R r[kVectors][kColumns];
@@ -458,42 +494,6 @@ class BlockedBackend {
         OPTNET_UNROLL for (int t = 0; t < c; ++t) r = fma(-x.r[v][t], broadcast(d.l[t][c]), r);
         x.r[v][c] = r * broadcast(d.l[c][c]);
       }
-    }
-  }
-
-  /// Left-looking Cholesky into C. source(s, j, v): vector v of column j of the matrix's strip s.
-  template <class Source, class Invert>
-  static OPTNET_INLINE void cholesky(const Triangle& C, Source source, Invert invert) {
-    for (int j = 0; j < C.size; j += kColumns) {
-      const int diagonal_strip = j / kStrip, offset = j % kStrip;
-      const T* b = C.strip(diagonal_strip) + offset;
-      Diagonal d;
-      for (int s = diagonal_strip; s < C.strips(); ++s) {
-        Tile x;
-        subtract_product(C.strip(s), b, j, x, [&](int c, int v) { return source(s, j + c, v); });
-        T buffer[kColumns][kStrip];
-        if (s == diagonal_strip) {
-          for (int c = 0; c < kColumns; ++c) {
-            store_column(x, c, buffer[c]);
-            for (int e = c; e < kColumns; ++e) d.l[c][e] = buffer[c][offset + e];
-            const R original = source(s, j + c, (offset + c) / kLane);
-            d.original[c] = original[(offset + c) % kLane];
-          }
-          d.factor(C.size - j, invert);
-        }
-        finish(d, x);
-        if (s == diagonal_strip) {
-          for (int c = 0; c < kColumns; ++c) {
-            store_column(x, c, buffer[c]);
-            for (int i = 0; i < offset + c; ++i) buffer[c][i] = 0;
-            buffer[c][offset + c] = d.l[c][c];
-            std::memcpy(C.strip(s) + column(j + c), buffer[c], sizeof buffer[c]);
-          }
-        } else {
-          for (int c = 0; c < kColumns; ++c) store_column(x, c, C.strip(s) + column(j + c));
-        }
-      }
-      if (diagonal_strip * kStrip + kStrip > C.size && j + kColumns >= C.size) zero_columns(C, j + kColumns);
     }
   }
 

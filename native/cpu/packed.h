@@ -315,14 +315,50 @@ class PackedBackend {
     });
   }
 
- private:
-  // The register tile. Accumulators, one column of each operand and nothing else live in registers.
-  static constexpr int kRows = P::kRegisters == 1 ? 4 : 2;
-  static constexpr int kColumns = (kVectorRegisters == 32 ? 4 : 3) - (P::kRegisters == 1 ? 0 : 1);
+  /// Left-looking Cholesky into C: source(i, j) gives the matrix, invert(pivot, diagonal) the reciprocal pivot.
+  template <class Source, class Invert>
+  static OPTNET_INLINE void cholesky(const Triangle& C, Source source, Invert invert) {
+    const int n = C.size;
+    const auto row = [&C](int i) { return OwnRow<P>{own(C, i)}; };
+    for (int j = 0; j < n; j += kColumns) {
+      with_constant<kColumns>(n - j < kColumns ? n - j : kColumns, [&](auto nr) {
+        constexpr int NR = decltype(nr)::value;
+        {  // the diagonal block
+          P acc[NR][NR] = {};
+          multiply_tile<NR, NR>(row, j, row, j, j, acc);
+          P x[NR][NR];
+          OPTNET_UNROLL for (int u = 0; u < NR; ++u) {
+            const P diagonal = source(j + u, j + u);
+            P pivot = diagonal - acc[u][u];
+            OPTNET_UNROLL for (int s = 0; s < u; ++s) pivot = fnma(x[u][s], x[u][s], pivot);
+            x[u][u] = invert(pivot, diagonal);
+            OPTNET_UNROLL for (int t = u + 1; t < NR; ++t) {
+              P v = source(j + t, j + u) - acc[t][u];
+              OPTNET_UNROLL for (int s = 0; s < u; ++s) v = fnma(x[t][s], x[u][s], v);
+              x[t][u] = v * x[u][u];
+            }
+          }
+          OPTNET_UNROLL for (int t = 0; t < NR; ++t) {
+            OPTNET_UNROLL for (int u = 0; u <= t; ++u) own(C, j + t)[j + u] = x[t][u];
+          }
+        }
+        for (int i = j + NR; i < n; i += kRows) {  // the panel below it
+          with_constant<kRows>(n - i < kRows ? n - i : kRows, [&](auto mr) {
+            constexpr int MR = decltype(mr)::value;
+            P acc[MR][NR] = {};
+            multiply_tile<MR, NR>(row, i, row, j, j, acc);
+            P x[MR][NR];
+            finish_tile<MR, NR>(source, row, i, j, acc, x);
+            OPTNET_UNROLL for (int t = 0; t < MR; ++t) {
+              OPTNET_UNROLL for (int u = 0; u < NR; ++u) own(C, i + t)[j + u] = x[t][u];
+            }
+          });
+        }
+      });
+    }
+  }
 
-  static P* own(const Matrix& A, int i) { return static_cast<P*>(A.data) + A.offset(i); }
-  static P* own(const Triangle& A, int i) { return static_cast<P*>(A.data) + A.offset(i); }
-
+ protected:
   /// Calls f with a function that gives row i of A, shared or not.
   template <class Storage, class F>
   static OPTNET_INLINE void read(const Storage& A, F f) {
@@ -334,6 +370,14 @@ class PackedBackend {
       f([&A, p](int i) { return OwnRow<P>{p + A.offset(i)}; });
     }
   }
+
+ private:
+  // The register tile. Accumulators, one column of each operand and nothing else live in registers.
+  static constexpr int kRows = P::kRegisters == 1 ? 4 : 2;
+  static constexpr int kColumns = (kVectorRegisters == 32 ? 4 : 3) - (P::kRegisters == 1 ? 0 : 1);
+
+  static P* own(const Matrix& A, int i) { return static_cast<P*>(A.data) + A.offset(i); }
+  static P* own(const Triangle& A, int i) { return static_cast<P*>(A.data) + A.offset(i); }
 
   /// Columns k … k+W−1 of W rows into W packs, by log₂W rounds of exchanging halves.
   static OPTNET_INLINE void transpose(const Scalar* const (&rows)[kWidth], int k, P* out) {
@@ -401,49 +445,6 @@ class PackedBackend {
         OPTNET_UNROLL for (int s = 0; s < u; ++s) v = fnma(x[t][s], row[j + s], v);
         x[t][u] = v * reciprocal;
       }
-    }
-  }
-
-  /// Left-looking Cholesky into C: source(i, j) gives the matrix, invert(pivot, diagonal) the reciprocal pivot.
-  template <class Source, class Invert>
-  static OPTNET_INLINE void cholesky(const Triangle& C, Source source, Invert invert) {
-    const int n = C.size;
-    const auto row = [&C](int i) { return OwnRow<P>{own(C, i)}; };
-    for (int j = 0; j < n; j += kColumns) {
-      with_constant<kColumns>(n - j < kColumns ? n - j : kColumns, [&](auto nr) {
-        constexpr int NR = decltype(nr)::value;
-        {  // the diagonal block
-          P acc[NR][NR] = {};
-          multiply_tile<NR, NR>(row, j, row, j, j, acc);
-          P x[NR][NR];
-          OPTNET_UNROLL for (int u = 0; u < NR; ++u) {
-            const P diagonal = source(j + u, j + u);
-            P pivot = diagonal - acc[u][u];
-            OPTNET_UNROLL for (int s = 0; s < u; ++s) pivot = fnma(x[u][s], x[u][s], pivot);
-            x[u][u] = invert(pivot, diagonal);
-            OPTNET_UNROLL for (int t = u + 1; t < NR; ++t) {
-              P v = source(j + t, j + u) - acc[t][u];
-              OPTNET_UNROLL for (int s = 0; s < u; ++s) v = fnma(x[t][s], x[u][s], v);
-              x[t][u] = v * x[u][u];
-            }
-          }
-          OPTNET_UNROLL for (int t = 0; t < NR; ++t) {
-            OPTNET_UNROLL for (int u = 0; u <= t; ++u) own(C, j + t)[j + u] = x[t][u];
-          }
-        }
-        for (int i = j + NR; i < n; i += kRows) {  // the panel below it
-          with_constant<kRows>(n - i < kRows ? n - i : kRows, [&](auto mr) {
-            constexpr int MR = decltype(mr)::value;
-            P acc[MR][NR] = {};
-            multiply_tile<MR, NR>(row, i, row, j, j, acc);
-            P x[MR][NR];
-            finish_tile<MR, NR>(source, row, i, j, acc, x);
-            OPTNET_UNROLL for (int t = 0; t < MR; ++t) {
-              OPTNET_UNROLL for (int u = 0; u < NR; ++u) own(C, i + t)[j + u] = x[t][u];
-            }
-          });
-        }
-      });
     }
   }
 

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstdint>
 #include <type_traits>
+#include <utility>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -113,6 +114,15 @@ OPTNET_INLINE void keep_in_register(R& r) {
 #elif defined(__aarch64__)
   asm("" : "+w"(r));
 #endif
+}
+
+template <class Half, int... kAt>
+OPTNET_INLINE auto join(Half low, Half high, std::integer_sequence<int, kAt...>) {
+  return __builtin_shufflevector(low, high, kAt...);
+}
+template <int kFrom, class R, int... kAt>
+OPTNET_INLINE auto half(R r, std::integer_sequence<int, kAt...>) {
+  return __builtin_shufflevector(r, r, (kFrom + kAt)...);
 }
 
 /// One number of each of W problems, in as many registers as that takes.
@@ -240,16 +250,23 @@ struct Pack {
   }
 };
 
-/// Float and double packs of the same problems.
-template <class To, class From>
-OPTNET_INLINE To convert(From from) {
-  if constexpr (std::is_same_v<To, From>) {
-    return from;
-  } else {
-    To out;
-    for (int l = 0; l < To::kWidth; ++l) out.set_lane(l, static_cast<typename To::Scalar>(from.lane(l)));
-    return out;
-  }
+/// Float packs from double packs of the same problems: one register from two.
+template <int W>
+OPTNET_INLINE Pack<float, W> to_float(const Pack<double, W>& a) {
+  static_assert(Pack<double, W>::kRegisters == 2 && Pack<float, W>::kRegisters == 1);
+  using Half = Register<float, W / 2>;
+  Pack<float, W> out;
+  out.r[0] = join(__builtin_convertvector(a.r[0], Half), __builtin_convertvector(a.r[1], Half),
+               std::make_integer_sequence<int, W>{});
+  return out;
+}
+template <int W>
+OPTNET_INLINE Pack<double, W> to_double(const Pack<float, W>& a) {
+  using R = typename Pack<double, W>::R;
+  Pack<double, W> out;
+  out.r[0] = __builtin_convertvector(half<0>(a.r[0], std::make_integer_sequence<int, W / 2>{}), R);
+  out.r[1] = __builtin_convertvector(half<W / 2>(a.r[0], std::make_integer_sequence<int, W / 2>{}), R);
+  return out;
 }
 
 }  // namespace optnet::OPTNET_ISA

@@ -80,18 +80,23 @@ class Condensed {
   Real *ez, *enu, *elambda;           // their residuals, then the corrections
   Real *work, *product;               // max(n, q), m
 
-  /// λ = D(Gz − h) and s = −D⁻¹λ for a D that makes rows comparable: the mean of diag Q over ‖Gᵢ‖².
+  /// λ = D(Gz − h) and s = −D⁻¹λ for a D that makes rows comparable: the mean of diag Q over ‖Gᵢ‖²∞.
   void start(const B& b, const Data<B>& data, Iterate<B>& x, InteriorPointWork<B>& v) {
-    const Real zero(Scalar(0)), one(Scalar(1)), inverse_n(static_cast<Scalar>(1.0 / d.n));
+    const Real inverse_n(static_cast<Scalar>(1.0 / d.n));
     b.diagonal(data.Q, rhs_z);
     const Real curvature = sqrt(inverse_n * b.sum(d.n, [&](int j) { return rhs_z[j]; }));
-    b.each(d.m, [&](int i) { v.w[i] = select(data.G_norm[i] > zero, curvature / data.G_norm[i], one); });
+    const Real weight(static_cast<Scalar>(kStartWeight));
+    Real* const unit = v.t;
+    b.each(d.m, [&](int i) {
+      unit[i] = curvature / data.G_norm[i];
+      v.w[i] = weight * unit[i];
+    });
     factor(b, data, v.w);
     b.each(d.n, [&](int j) { x.z[j] = -data.p[j]; });
     b.each(d.q, [&](int k) { x.nu[k] = data.b[k]; });
     solve_kkt(b, data, x.z, data.h, x.nu, x.lambda);
     b.each(d.m, [&](int i) { x.s[i] = -x.lambda[i] / (v.w[i] * v.w[i]); });
-    push_inside(b, d.m, v.w, x.lambda, x.s);
+    push_inside(b, d.m, unit, x.lambda, x.s);
   }
 
   /// dλ = D(G dz − aλ) leaves  H dz + Aᵀdν = az + GᵀD aλ,  A dz = aν.  dλ may be aλ.

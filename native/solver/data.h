@@ -17,8 +17,8 @@ struct Data {
   Real* p = nullptr;
   Real* h = nullptr;
   Real* b = nullptr;
-  Real* G_norm = nullptr;  ///< ‖Gᵢ‖∞, m
-  Real* A_norm = nullptr;  ///< ‖Aₖ‖∞, q
+  Real* G_norm = nullptr;  ///< ‖Gᵢ‖∞ (1 for a row of zeros), m
+  Real* A_norm = nullptr;  ///< ‖Aₖ‖∞, likewise, q
 
   /// Shared matrices come from `shared`, all else from `own`. For the pass over what is shared, B::Shared places the
   /// same `shared` memory.

@@ -123,10 +123,10 @@ class RangeSpace {
 
     Real residual(Real* r) {
       const int m = form.d.m;
-      const Real one(Scalar(1));
+      const Real one(Scalar(1)), relative(static_cast<Scalar>(kRelative));
       b.multiply_symmetric(form.R, x.lambda, r);
       b.each(m, [&](int i) { r[i] = r[i] + (form.offset[i] - x.s[i]); });
-      return b.max(m, [&](int i) { return abs(r[i]) / (min(one, data.G_norm[i]) + max(abs(data.h[i]), x.s[i])); });
+      return b.max(m, [&](int i) { return abs(r[i]) / (min(one, data.G_norm[i]) + relative * max(abs(data.h[i]), x.s[i])); });
     }
     void factor(const Real* weights) { form.factor(b, data, weights); }
     void solve(Real* t) {
@@ -139,19 +139,23 @@ class RangeSpace {
     void restore(Mask) {}
   };
 
-  /// λ solves (R + diag R) λ = −q: complementarity dropped, each row in its own unit.
+  /// λ solves (R + D⁻¹) λ = −q, D = diag(kStartWeight²/Rᵢᵢ): complementarity dropped, each row in its own unit.
   void start(const B& b, Iterate<B>& x, InteriorPointWork<B>& v) {
-    const Real zero(Scalar(0)), one(Scalar(1));
-    b.diagonal(R, v.w);
-    b.each(d.m, [&](int i) { v.w[i] = select(v.w[i] > zero, one / sqrt(v.w[i]), one); });
-    b.factor_scaled(R, v.w, T);
-    b.each(d.m, [&](int i) { x.lambda[i] = -v.w[i] * offset[i]; });
-    b.solve_scaled(R, v.w, T, x.lambda);
+    const Real zero(Scalar(0)), one(Scalar(1)), weight(static_cast<Scalar>(kStartWeight));
+    Real* const unit = v.t;
+    b.diagonal(R, unit);
     b.each(d.m, [&](int i) {
-      x.s[i] = -x.lambda[i] / v.w[i];
-      x.lambda[i] = v.w[i] * x.lambda[i];
+      unit[i] = select(unit[i] > zero, one / sqrt(unit[i]), one);
+      w[i] = weight * unit[i];
     });
-    push_inside(b, d.m, v.w, x.lambda, x.s);
+    b.factor_scaled(R, w, T);
+    b.each(d.m, [&](int i) { x.lambda[i] = -w[i] * offset[i]; });
+    b.solve_scaled(R, w, T, x.lambda);
+    b.each(d.m, [&](int i) {
+      x.s[i] = -x.lambda[i] / w[i];
+      x.lambda[i] = w[i] * x.lambda[i];
+    });
+    push_inside(b, d.m, unit, x.lambda, x.s);
   }
 
   /// ẑ and ν for given λ (null: 0):  ẑ = −P(u + Yᵀλ) + Yₐᵀ E⁻¹ b,  u = L⁻¹p.

@@ -1,5 +1,6 @@
 // Random problems: those of the paper, and those whose solution is known because it was drawn first.
 import { tensor } from '../../lib/index.js';
+import type { Tensor } from '../../lib/index.js';
 
 import { times, timesTransposed } from './kkt.js';
 import type { Sizes, TensorProblem } from './problems.js';
@@ -58,8 +59,9 @@ export function knownProblem({ batch, n, m, q }: Sizes, seed: number): KnownProb
     const nu = known.nu.subarray(k * q, (k + 1) * q);
     const slack = known.slack.subarray(k * m, (k + 1) * m);
     part.Q.set(gram(Float64Array.from({ length: n * n }, () => gauss() / Math.sqrt(n)), n, 1));
-    fill(part.G, () => gauss() / Math.sqrt(n));
-    fill(part.A, () => gauss() / Math.sqrt(n));
+    fillRows(part.G, n, gauss);
+    fillRows(part.A, n, gauss);
+    for (let k = 0; k < q; k++) part.A[k * n + k]! += 2; // far from dependent, also when there are n of them
     fill(z, gauss);
     fill(nu, gauss);
     const first = Math.floor(random() * m);
@@ -85,13 +87,17 @@ export function given(problem: TensorProblem): Partial<TensorProblem> & Pick<Ten
 
 /** Some problems of a batch whose data are all given per problem, in the order of `indices`. */
 export function pick(problem: TensorProblem, indices: readonly number[]): TensorProblem {
-  const entries = Object.entries(problem).map(([name, { shape, data }]) => {
+  const entries = datumEntries(problem).map(([name, { shape, data }]) => {
     const size = shape.slice(1).reduce((product, length) => product * length, 1);
     const picked = new Float64Array(indices.length * size);
     indices.forEach((index, i) => picked.set(data.subarray(index * size, (index + 1) * size), i * size));
     return [name, tensor(picked, [indices.length, ...shape.slice(1)])];
   });
   return Object.fromEntries(entries) as TensorProblem;
+}
+
+function datumEntries(problem: TensorProblem) {
+  return Object.entries(problem) as [keyof TensorProblem, Tensor<'float64'>][];
 }
 
 function allocateProblem({ batch, n, m, q }: Sizes): TensorProblem {
@@ -108,7 +114,7 @@ function allocateProblem({ batch, n, m, q }: Sizes): TensorProblem {
 }
 
 function partOf(problem: TensorProblem, k: number): Record<keyof TensorProblem, Float64Array> {
-  const entries = Object.entries(problem).map(([name, { shape, data }]) => {
+  const entries = datumEntries(problem).map(([name, { shape, data }]) => {
     const size = shape.slice(1).reduce((product, length) => product * length, 1);
     return [name, data.subarray(k * size, (k + 1) * size)];
   });
@@ -117,6 +123,15 @@ function partOf(problem: TensorProblem, k: number): Record<keyof TensorProblem, 
 
 function fill(data: Float64Array, draw: () => number): void {
   for (let i = 0; i < data.length; i++) data[i] = draw();
+}
+
+/** Rows of length 1 in random directions. */
+function fillRows(data: Float64Array, n: number, gauss: () => number): void {
+  fill(data, gauss);
+  for (let start = 0; start < data.length; start += n) {
+    const norm = Math.hypot(...data.subarray(start, start + n));
+    for (let j = 0; j < n; j++) data[start + j]! /= norm;
+  }
 }
 
 /** LLᵀ + shift·I */

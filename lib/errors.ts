@@ -17,6 +17,7 @@ import type { NativeFailure } from '../binding.js';
  * - `ERR_QP_ARGUMENT`: an argument is missing or of the wrong kind, or names something unknown
  * - `ERR_QP_BUFFER`: an array's memory is detached or resizable
  * - `ERR_QP_MEMORY`: more memory than there is
+ * - `ERR_QP_UNSOLVED`: a problem was not solved, in optnet/tfjs
  * - `ERR_QP_NATIVE`: the native addon could not be loaded
  */
 export type QpErrorCode =
@@ -32,6 +33,7 @@ export type QpErrorCode =
   | 'ERR_QP_ARGUMENT'
   | 'ERR_QP_BUFFER'
   | 'ERR_QP_MEMORY'
+  | 'ERR_QP_UNSOLVED'
   | 'ERR_QP_NATIVE';
 
 /** Every error that this package makes. A problem that does not converge is a status of its solution, not an error. */

@@ -67,21 +67,42 @@ class BlockedBackend {
   // ---- in and out ----
 
   template <class IO>
-  OPTNET_NOINLINE static void load_row(const Matrix& A, int i, const IO* const (&rows)[1]) {
+  OPTNET_NOINLINE static RowCheck<T> load_row(const Matrix& A, int i, const IO* const (&rows)[1]) {
     T* out = A.strip(i / kStrip) + i % kStrip;
-    for (int j = 0; j < A.columns; ++j) out[static_cast<std::size_t>(j) * kStrip] = static_cast<T>(rows[0][j]);
+    for (int j = 0; j < A.columns; ++j) out[column(j)] = static_cast<T>(rows[0][j]);
     if (i == A.rows - 1) zero_rows(A.strip(i / kStrip), i % kStrip + 1, A.columns);
+    return check(rows[0], A.columns);
   }
   template <class IO>
-  OPTNET_NOINLINE static void load_row(const Triangle& A, int i, const IO* const (&rows)[1]) {
-    T* out = A.strip(i / kStrip) + i % kStrip;
-    const int width = (i / kStrip + 1) * kStrip;
-    for (int j = 0; j < width; ++j) out[static_cast<std::size_t>(j) * kStrip] = j < A.size ? static_cast<T>(rows[0][j]) : 0;
-    if (i == A.size - 1) zero_rows(A.strip(i / kStrip), i % kStrip + 1, width);
-  }
-  template <class IO>
-  OPTNET_NOINLINE static void load_row(T* v, int n, const IO* const (&rows)[1]) {
+  OPTNET_NOINLINE static RowCheck<T> load_row(T* v, int n, const IO* const (&rows)[1]) {
     for (int k = 0; k < n; ++k) v[k] = static_cast<T>(rows[0][k]);
+    return check(rows[0], n);
+  }
+  template <class IO>
+  OPTNET_NOINLINE static RowCheck<T> load_symmetric(const Triangle& Q, const IO* const (&matrices)[1], T& asymmetry) {
+    const IO* q = matrices[0];
+    const int n = Q.size;
+    for (int i = 0; i < n; ++i) {
+      T* out = Q.strip(i / kStrip) + i % kStrip;
+      const int width = (i / kStrip + 1) * kStrip;
+      const IO* row = q + static_cast<std::size_t>(i) * n;
+      for (int j = 0; j < width; ++j) out[column(j)] = j < n ? static_cast<T>(row[j]) : 0;
+      if (i == n - 1) zero_rows(Q.strip(i / kStrip), i % kStrip + 1, width);
+    }
+    constexpr int kTile = 8;  // a square and its mirror image fit the first cache
+    asymmetry = 0;
+    for (int i0 = 0; i0 < n; i0 += kTile) {
+      for (int j0 = 0; j0 <= i0; j0 += kTile) {
+        for (int i = i0; i < i0 + kTile && i < n; ++i) {
+          for (int j = j0; j < j0 + kTile && j < n; ++j) {
+            const auto difference = static_cast<T>(q[static_cast<std::size_t>(i) * n + j] - q[static_cast<std::size_t>(j) * n + i]);
+            const T size = difference < 0 ? -difference : difference;
+            asymmetry = size > asymmetry ? size : asymmetry;
+          }
+        }
+      }
+    }
+    return check(q, static_cast<std::ptrdiff_t>(n) * n);
   }
   template <class IO>
   static void store_row(const T* v, int n, IO* const (&rows)[1], int) {
@@ -303,6 +324,42 @@ class BlockedBackend {
     for (int i = 0; i < A.size; ++i) v[i] = A.strip(i / kStrip)[column(i) + i % kStrip];
   }
 
+  /// Left-looking Cholesky into C. source(s, j, v): vector v of column j of the matrix's strip s.
+  template <class Source, class Invert>
+  static OPTNET_INLINE void cholesky(const Triangle& C, Source source, Invert invert) {
+    for (int j = 0; j < C.size; j += kColumns) {
+      const int diagonal_strip = j / kStrip, offset = j % kStrip;
+      const T* b = C.strip(diagonal_strip) + offset;
+      Diagonal d;
+      for (int s = diagonal_strip; s < C.strips(); ++s) {
+        Tile x;
+        subtract_product(C.strip(s), b, j, x, [&](int c, int v) { return source(s, j + c, v); });
+        T buffer[kColumns][kStrip];
+        if (s == diagonal_strip) {
+          for (int c = 0; c < kColumns; ++c) {
+            store_column(x, c, buffer[c]);
+            for (int e = c; e < kColumns; ++e) d.l[c][e] = buffer[c][offset + e];
+            const R original = source(s, j + c, (offset + c) / kLane);
+            d.original[c] = original[(offset + c) % kLane];
+          }
+          d.factor(C.size - j, invert);
+        }
+        finish(d, x);
+        if (s == diagonal_strip) {
+          for (int c = 0; c < kColumns; ++c) {
+            store_column(x, c, buffer[c]);
+            for (int i = 0; i < offset + c; ++i) buffer[c][i] = 0;
+            buffer[c][offset + c] = d.l[c][c];
+            std::memcpy(C.strip(s) + column(j + c), buffer[c], sizeof buffer[c]);
+          }
+        } else {
+          for (int c = 0; c < kColumns; ++c) store_column(x, c, C.strip(s) + column(j + c));
+        }
+      }
+      if (diagonal_strip * kStrip + kStrip > C.size && j + kColumns >= C.size) zero_columns(C, j + kColumns);
+    }
+  }
+
  private:
   struct Tile {
     R r[kVectors][kColumns];
@@ -330,6 +387,25 @@ class BlockedBackend {
   }
   static OPTNET_INLINE void store_column(const Tile& x, int c, T* p) {
     OPTNET_UNROLL for (int v = 0; v < kVectors; ++v) store(p + v * kLane, x.r[v][c]);
+  }
+  template <class IO>
+  static OPTNET_INLINE RowCheck<T> check(const IO* x, std::ptrdiff_t count) {
+    RowCheck<R> lanes{R{}, R{}};
+    std::ptrdiff_t k = 0;
+    for (; k + kLane <= count; k += kLane) {
+      Register<IO, kLane> narrow;
+      std::memcpy(&narrow, x + k, sizeof narrow);
+      const R r = __builtin_convertvector(narrow, R), size = r < 0 ? -r : r;
+      lanes.norm = size > lanes.norm ? size : lanes.norm;
+      lanes.nothing += r * T(0);
+    }
+    RowCheck<T> all;
+    for (int l = 0; l < kLane; ++l) {
+      all.norm = lanes.norm[l] > all.norm ? lanes.norm[l] : all.norm;
+      all.nothing += lanes.nothing[l];
+    }
+    for (; k < count; ++k) all.add(static_cast<T>(x[k]));
+    return all;
   }
   static void zero_rows(T* strip, int from, int columns) {
     for (int j = 0; j < columns; ++j) {
@@ -458,42 +534,6 @@ class BlockedBackend {
         OPTNET_UNROLL for (int t = 0; t < c; ++t) r = fma(-x.r[v][t], broadcast(d.l[t][c]), r);
         x.r[v][c] = r * broadcast(d.l[c][c]);
       }
-    }
-  }
-
-  /// Left-looking Cholesky into C. source(s, j, v): vector v of column j of the matrix's strip s.
-  template <class Source, class Invert>
-  static OPTNET_INLINE void cholesky(const Triangle& C, Source source, Invert invert) {
-    for (int j = 0; j < C.size; j += kColumns) {
-      const int diagonal_strip = j / kStrip, offset = j % kStrip;
-      const T* b = C.strip(diagonal_strip) + offset;
-      Diagonal d;
-      for (int s = diagonal_strip; s < C.strips(); ++s) {
-        Tile x;
-        subtract_product(C.strip(s), b, j, x, [&](int c, int v) { return source(s, j + c, v); });
-        T buffer[kColumns][kStrip];
-        if (s == diagonal_strip) {
-          for (int c = 0; c < kColumns; ++c) {
-            store_column(x, c, buffer[c]);
-            for (int e = c; e < kColumns; ++e) d.l[c][e] = buffer[c][offset + e];
-            const R original = source(s, j + c, (offset + c) / kLane);
-            d.original[c] = original[(offset + c) % kLane];
-          }
-          d.factor(C.size - j, invert);
-        }
-        finish(d, x);
-        if (s == diagonal_strip) {
-          for (int c = 0; c < kColumns; ++c) {
-            store_column(x, c, buffer[c]);
-            for (int i = 0; i < offset + c; ++i) buffer[c][i] = 0;
-            buffer[c][offset + c] = d.l[c][c];
-            std::memcpy(C.strip(s) + column(j + c), buffer[c], sizeof buffer[c]);
-          }
-        } else {
-          for (int c = 0; c < kColumns; ++c) store_column(x, c, C.strip(s) + column(j + c));
-        }
-      }
-      if (diagonal_strip * kStrip + kStrip > C.size && j + kColumns >= C.size) zero_columns(C, j + kColumns);
     }
   }
 

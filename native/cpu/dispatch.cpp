@@ -1,4 +1,5 @@
 // Chooses among the instruction sets that were compiled in.
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 
@@ -29,13 +30,25 @@ OPTNET_DECLARE(generic)
 
 namespace {
 
+#if defined(__x86_64__)
+// What -march=x86-64-v3 and -v4 may use.
+[[maybe_unused]] bool has_avx2() {
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") &&
+         __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("popcnt");
+}
+[[maybe_unused]] bool has_avx512() {
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd") &&
+         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+}
+#endif
+
 // Best first.
 const InstructionSet kInstructionSets[] = {
 #ifdef OPTNET_HAS_avx512
-    {"avx512", [] { return __builtin_cpu_supports("x86-64-v4") != 0; }, avx512::make},
+    {"avx512", [] { return has_avx2() && has_avx512(); }, avx512::make},
 #endif
 #ifdef OPTNET_HAS_avx2
-    {"avx2", [] { return __builtin_cpu_supports("x86-64-v3") != 0; }, avx2::make},
+    {"avx2", has_avx2, avx2::make},
 #endif
 #ifdef OPTNET_HAS_sse2
     {"sse2", [] { return true; }, sse2::make},
@@ -59,7 +72,9 @@ const InstructionSet& best_instruction_set() {
   for (const InstructionSet& set : kInstructionSets) {
     if (set.usable()) return set;
   }
-  __builtin_unreachable();  // the last one always is
+  // Only a build for chosen instruction sets comes here, on a machine that has none of them.
+  std::fprintf(stderr, "optnet was built without an instruction set that this CPU has\n");
+  std::abort();
 }
 
 }  // namespace optnet

@@ -1,6 +1,5 @@
 // Compiled once for each instruction set, with that set's flags and OPTNET_ISA its name.
-#include "cpu/blocked.h"
-#include "cpu/packed.h"
+#include "cpu/mixed.h"
 #include "cpu/units.h"
 #include <cstdlib>
 
@@ -28,17 +27,22 @@ bool fits_packs(const Shape& shape) {
   return shape.n <= 150 && shape.m <= 150;
 }
 
-template <class T>
+template <class Packed, class Blocked>
 std::unique_ptr<UnitSolver> with_backend(const Shape& shape, const Sharing& sharing, DType dtype) {
-  return fits_packs(shape) ? with_dtype<PackedBackend<Pack<T, kLanes<T>>>>(shape, sharing, dtype)
-                           : with_dtype<BlockedBackend<T>>(shape, sharing, dtype);
+  return fits_packs(shape) ? with_dtype<Packed>(shape, sharing, dtype) : with_dtype<Blocked>(shape, sharing, dtype);
 }
 
 }  // namespace
 
 std::unique_ptr<UnitSolver> make(const Shape& shape, const Sharing& sharing, DType dtype, Precision precision) {
-  return precision == Precision::kSingle ? with_backend<float>(shape, sharing, dtype)
-                                         : with_backend<double>(shape, sharing, dtype);
+  switch (precision) {
+    case Precision::kSingle:
+      return with_backend<PackedBackend<Pack<float, kLanes<float>>>, BlockedBackend<float>>(shape, sharing, dtype);
+    case Precision::kMixed:
+      return with_backend<MixedPacked, MixedBlocked>(shape, sharing, dtype);
+    default:
+      return with_backend<PackedBackend<Pack<double, kLanes<double>>>, BlockedBackend<double>>(shape, sharing, dtype);
+  }
 }
 
 }  // namespace optnet::OPTNET_ISA

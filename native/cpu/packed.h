@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstring>
 
 #include "cpu/arena.h"
 #include "cpu/simd.h"
@@ -60,16 +61,6 @@ OPTNET_INLINE void with_constant(int n, F f) {
   }
 }
 
-// `min` and `max` from inside a class that has members of these names.
-template <class P>
-OPTNET_INLINE P smaller(P a, P b) {
-  return min(a, b);
-}
-template <class P>
-OPTNET_INLINE P larger(P a, P b) {
-  return max(a, b);
-}
-
 template <class P>
 class PackedBackend {
  public:
@@ -111,22 +102,38 @@ class PackedBackend {
   // ---- in and out: one row of each problem ----
 
   template <class IO>
-  static void load_row(const Matrix& A, int i, const IO* const (&rows)[kWidth]) {
-    load_row(own(A, i), A.columns, rows);
+  static RowCheck<P> load_row(const Matrix& A, int i, const IO* const (&rows)[kWidth]) {
+    return load_row(own(A, i), A.columns, rows);
   }
   template <class IO>
-  static void load_row(const Triangle& A, int i, const IO* const (&rows)[kWidth]) {
-    load_row(own(A, i), i + 1, rows);
+  OPTNET_NOINLINE static RowCheck<P> load_row(P* v, int n, const IO* const (&rows)[kWidth]) {
+    RowCheck<P> check;
+    interleave(n, rows, [&](int k, P x) {
+      v[k] = x;
+      check.add(x);
+    });
+    return check;
   }
+  /// Loads the lower triangle of n×n matrices; `asymmetry` is the largest |Qᵢⱼ − Qⱼᵢ|.
   template <class IO>
-  OPTNET_NOINLINE static void load_row(P* v, int n, const IO* const (&rows)[kWidth]) {
-    int k = 0;
-    if constexpr (kWidth > 1 && std::is_same_v<IO, Scalar>) {
-      for (; k + kWidth <= n; k += kWidth) transpose(rows, k, v + k);
+  OPTNET_NOINLINE static RowCheck<P> load_symmetric(const Triangle& Q, const IO* const (&matrices)[kWidth], P& asymmetry) {
+    RowCheck<P> check;
+    P difference(0);
+    const IO* rows[kWidth];
+    for (int i = Q.size - 1; i >= 0; --i) {  // upwards: what mirrors the right part of a row is there already
+      for (int l = 0; l < kWidth; ++l) rows[l] = matrices[l] + static_cast<std::size_t>(i) * Q.size;
+      P* row = own(Q, i);
+      interleave(Q.size, rows, [&](int k, P x) {
+        check.add(x);
+        if (k <= i) {
+          row[k] = x;
+        } else {
+          difference = larger(difference, abs(x - own(Q, k)[i]));
+        }
+      });
     }
-    for (; k < n; ++k) {
-      for (int l = 0; l < kWidth; ++l) v[k].set_lane(l, static_cast<Scalar>(rows[l][k]));
-    }
+    asymmetry = difference;
+    return check;
   }
   /// Writes the first `count` problems.
   template <class IO>
@@ -315,14 +322,50 @@ class PackedBackend {
     });
   }
 
- private:
-  // The register tile. Accumulators, one column of each operand and nothing else live in registers.
-  static constexpr int kRows = P::kRegisters == 1 ? 4 : 2;
-  static constexpr int kColumns = (kVectorRegisters == 32 ? 4 : 3) - (P::kRegisters == 1 ? 0 : 1);
+  /// Left-looking Cholesky into C: source(i, j) gives the matrix, invert(pivot, diagonal) the reciprocal pivot.
+  template <class Source, class Invert>
+  static OPTNET_INLINE void cholesky(const Triangle& C, Source source, Invert invert) {
+    const int n = C.size;
+    const auto row = [&C](int i) { return OwnRow<P>{own(C, i)}; };
+    for (int j = 0; j < n; j += kColumns) {
+      with_constant<kColumns>(n - j < kColumns ? n - j : kColumns, [&](auto nr) {
+        constexpr int NR = decltype(nr)::value;
+        {  // the diagonal block
+          P acc[NR][NR] = {};
+          multiply_tile<NR, NR>(row, j, row, j, j, acc);
+          P x[NR][NR];
+          OPTNET_UNROLL for (int u = 0; u < NR; ++u) {
+            const P diagonal = source(j + u, j + u);
+            P pivot = diagonal - acc[u][u];
+            OPTNET_UNROLL for (int s = 0; s < u; ++s) pivot = fnma(x[u][s], x[u][s], pivot);
+            x[u][u] = invert(pivot, diagonal);
+            OPTNET_UNROLL for (int t = u + 1; t < NR; ++t) {
+              P v = source(j + t, j + u) - acc[t][u];
+              OPTNET_UNROLL for (int s = 0; s < u; ++s) v = fnma(x[t][s], x[u][s], v);
+              x[t][u] = v * x[u][u];
+            }
+          }
+          OPTNET_UNROLL for (int t = 0; t < NR; ++t) {
+            OPTNET_UNROLL for (int u = 0; u <= t; ++u) own(C, j + t)[j + u] = x[t][u];
+          }
+        }
+        for (int i = j + NR; i < n; i += kRows) {  // the panel below it
+          with_constant<kRows>(n - i < kRows ? n - i : kRows, [&](auto mr) {
+            constexpr int MR = decltype(mr)::value;
+            P acc[MR][NR] = {};
+            multiply_tile<MR, NR>(row, i, row, j, j, acc);
+            P x[MR][NR];
+            finish_tile<MR, NR>(source, row, i, j, acc, x);
+            OPTNET_UNROLL for (int t = 0; t < MR; ++t) {
+              OPTNET_UNROLL for (int u = 0; u < NR; ++u) own(C, i + t)[j + u] = x[t][u];
+            }
+          });
+        }
+      });
+    }
+  }
 
-  static P* own(const Matrix& A, int i) { return static_cast<P*>(A.data) + A.offset(i); }
-  static P* own(const Triangle& A, int i) { return static_cast<P*>(A.data) + A.offset(i); }
-
+ protected:
   /// Calls f with a function that gives row i of A, shared or not.
   template <class Storage, class F>
   static OPTNET_INLINE void read(const Storage& A, F f) {
@@ -335,10 +378,40 @@ class PackedBackend {
     }
   }
 
-  /// Columns k … k+W−1 of W rows into W packs, by log₂W rounds of exchanging halves.
-  static OPTNET_INLINE void transpose(const Scalar* const (&rows)[kWidth], int k, P* out) {
-    for (int i = 0; i < kWidth; ++i) {
-      for (int l = 0; l < kWidth; ++l) out[i].set_lane(l, rows[l][k + i]);
+ private:
+  // The register tile. Accumulators, one column of each operand and nothing else live in registers.
+  static constexpr int kRows = P::kRegisters == 1 ? 4 : 2;
+  static constexpr int kColumns = (kVectorRegisters == 32 ? 4 : 3) - (P::kRegisters == 1 ? 0 : 1);
+
+  static P* own(const Matrix& A, int i) { return static_cast<P*>(A.data) + A.offset(i); }
+  static P* own(const Triangle& A, int i) { return static_cast<P*>(A.data) + A.offset(i); }
+
+  /// Calls f(k, pack of rows[·][k]) for each k < n, in order: squares of numbers are transposed in registers.
+  template <class IO, class F>
+  static OPTNET_INLINE void interleave(int n, const IO* const (&rows)[kWidth], F f) {
+    int k = 0;
+    if constexpr (kWidth > 1) {
+      constexpr int kRegisters = P::kRegisters, kLane = kWidth / kRegisters;
+      using Wide = typename P::R;
+      for (; k + kLane <= n; k += kLane) {
+        P block[kLane];
+        OPTNET_UNROLL for (int g = 0; g < kRegisters; ++g) {
+          Wide r[kLane];
+          OPTNET_UNROLL for (int l = 0; l < kLane; ++l) {
+            Register<IO, kLane> x;
+            std::memcpy(&x, rows[g * kLane + l] + k, sizeof x);
+            r[l] = __builtin_convertvector(x, Wide);
+          }
+          transpose<kLane / 2>(r);
+          OPTNET_UNROLL for (int c = 0; c < kLane; ++c) block[c].r[g] = r[c];
+        }
+        OPTNET_UNROLL for (int c = 0; c < kLane; ++c) f(k + c, block[c]);
+      }
+    }
+    for (; k < n; ++k) {
+      P x;
+      for (int l = 0; l < kWidth; ++l) x.set_lane(l, static_cast<Scalar>(rows[l][k]));
+      f(k, x);
     }
   }
 
@@ -401,49 +474,6 @@ class PackedBackend {
         OPTNET_UNROLL for (int s = 0; s < u; ++s) v = fnma(x[t][s], row[j + s], v);
         x[t][u] = v * reciprocal;
       }
-    }
-  }
-
-  /// Left-looking Cholesky into C: source(i, j) gives the matrix, invert(pivot, diagonal) the reciprocal pivot.
-  template <class Source, class Invert>
-  static OPTNET_INLINE void cholesky(const Triangle& C, Source source, Invert invert) {
-    const int n = C.size;
-    const auto row = [&C](int i) { return OwnRow<P>{own(C, i)}; };
-    for (int j = 0; j < n; j += kColumns) {
-      with_constant<kColumns>(n - j < kColumns ? n - j : kColumns, [&](auto nr) {
-        constexpr int NR = decltype(nr)::value;
-        {  // the diagonal block
-          P acc[NR][NR] = {};
-          multiply_tile<NR, NR>(row, j, row, j, j, acc);
-          P x[NR][NR];
-          OPTNET_UNROLL for (int u = 0; u < NR; ++u) {
-            const P diagonal = source(j + u, j + u);
-            P pivot = diagonal - acc[u][u];
-            OPTNET_UNROLL for (int s = 0; s < u; ++s) pivot = fnma(x[u][s], x[u][s], pivot);
-            x[u][u] = invert(pivot, diagonal);
-            OPTNET_UNROLL for (int t = u + 1; t < NR; ++t) {
-              P v = source(j + t, j + u) - acc[t][u];
-              OPTNET_UNROLL for (int s = 0; s < u; ++s) v = fnma(x[t][s], x[u][s], v);
-              x[t][u] = v * x[u][u];
-            }
-          }
-          OPTNET_UNROLL for (int t = 0; t < NR; ++t) {
-            OPTNET_UNROLL for (int u = 0; u <= t; ++u) own(C, j + t)[j + u] = x[t][u];
-          }
-        }
-        for (int i = j + NR; i < n; i += kRows) {  // the panel below it
-          with_constant<kRows>(n - i < kRows ? n - i : kRows, [&](auto mr) {
-            constexpr int MR = decltype(mr)::value;
-            P acc[MR][NR] = {};
-            multiply_tile<MR, NR>(row, i, row, j, j, acc);
-            P x[MR][NR];
-            finish_tile<MR, NR>(source, row, i, j, acc, x);
-            OPTNET_UNROLL for (int t = 0; t < MR; ++t) {
-              OPTNET_UNROLL for (int u = 0; u < NR; ++u) own(C, i + t)[j + u] = x[t][u];
-            }
-          });
-        }
-      });
     }
   }
 

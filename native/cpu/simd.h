@@ -8,6 +8,9 @@
 #include <cmath>
 #include <cstdint>
 #include <type_traits>
+#include <utility>
+
+#include "solver/scalar.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -113,6 +116,39 @@ OPTNET_INLINE void keep_in_register(R& r) {
 #elif defined(__aarch64__)
   asm("" : "+w"(r));
 #endif
+}
+
+template <class Half, int... kAt>
+OPTNET_INLINE auto join(Half low, Half high, std::integer_sequence<int, kAt...>) {
+  return __builtin_shufflevector(low, high, kAt...);
+}
+template <int kFrom, class R, int... kAt>
+OPTNET_INLINE auto half(R r, std::integer_sequence<int, kAt...>) {
+  return __builtin_shufflevector(r, r, (kFrom + kAt)...);
+}
+
+/// Exchanges bit kDistance of the lane number with "a or b": one round of a transposition.
+template <int kDistance, bool kUpper, class R, int... kAt>
+OPTNET_INLINE R exchange(R a, R b, std::integer_sequence<int, kAt...>) {
+  constexpr int kWidth = sizeof...(kAt);
+  constexpr auto from = [](int i) {
+    if (kUpper) return i & kDistance ? kWidth + i : i + kDistance;
+    return i & kDistance ? kWidth + i - kDistance : i;
+  };
+  return __builtin_shufflevector(a, b, from(kAt)...);
+}
+/// r[i][l] ↔ r[l][i]
+template <int kDistance, class R, int N>
+OPTNET_INLINE void transpose(R (&r)[N]) {
+  if constexpr (kDistance > 0) {
+    OPTNET_UNROLL for (int i = 0; i < N; ++i) {
+      if (i & kDistance) continue;
+      const R a = r[i], b = r[i + kDistance];
+      r[i] = exchange<kDistance, false>(a, b, std::make_integer_sequence<int, N>{});
+      r[i + kDistance] = exchange<kDistance, true>(a, b, std::make_integer_sequence<int, N>{});
+    }
+    transpose<kDistance / 2>(r);
+  }
 }
 
 /// One number of each of W problems, in as many registers as that takes.
@@ -240,16 +276,44 @@ struct Pack {
   }
 };
 
-/// Float and double packs of the same problems.
-template <class To, class From>
-OPTNET_INLINE To convert(From from) {
-  if constexpr (std::is_same_v<To, From>) {
-    return from;
-  } else {
-    To out;
-    for (int l = 0; l < To::kWidth; ++l) out.set_lane(l, static_cast<typename To::Scalar>(from.lane(l)));
-    return out;
+// `min`, `max` and `abs` where a member of that name hides them.
+template <class P>
+OPTNET_INLINE P smaller(P a, P b) {
+  return min(a, b);
+}
+template <class P>
+OPTNET_INLINE P larger(P a, P b) {
+  return max(a, b);
+}
+
+/// What loading a row found: the largest magnitude, and Σ 0·x, which is 0 if every number is finite and NaN if not.
+template <class Real>
+struct RowCheck {
+  Real norm{0}, nothing{0};
+
+  OPTNET_INLINE void add(Real x) {
+    norm = larger(norm, abs(x));
+    nothing = nothing + x * Real(0);
   }
+};
+
+/// Float packs from double packs of the same problems: one register from two.
+template <int W>
+OPTNET_INLINE Pack<float, W> to_float(const Pack<double, W>& a) {
+  static_assert(Pack<double, W>::kRegisters == 2 && Pack<float, W>::kRegisters == 1);
+  using Half = Register<float, W / 2>;
+  Pack<float, W> out;
+  out.r[0] = join(__builtin_convertvector(a.r[0], Half), __builtin_convertvector(a.r[1], Half),
+               std::make_integer_sequence<int, W>{});
+  return out;
+}
+template <int W>
+OPTNET_INLINE Pack<double, W> to_double(const Pack<float, W>& a) {
+  using R = typename Pack<double, W>::R;
+  Pack<double, W> out;
+  out.r[0] = __builtin_convertvector(half<0>(a.r[0], std::make_integer_sequence<int, W / 2>{}), R);
+  out.r[1] = __builtin_convertvector(half<W / 2>(a.r[0], std::make_integer_sequence<int, W / 2>{}), R);
+  return out;
 }
 
 }  // namespace optnet::OPTNET_ISA

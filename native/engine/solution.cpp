@@ -50,6 +50,7 @@ struct Solution::Impl {
 
   std::atomic<std::size_t> first_indefinite{kNone};
   std::atomic<bool> cancelled{false};
+  std::atomic<std::size_t> out_of_memory{0};  ///< bytes that could not be had
 
   std::size_t vector_count() const {
     const Shape& s = layout.shape;
@@ -168,14 +169,14 @@ Job Solution::solve(const Results& results, std::shared_ptr<Control> control) {
   };
   const auto impl = impl_;
   const auto call = std::make_shared<Call>();
-  const auto failed = [impl] { return impl->cancelled.load() || impl->first_indefinite.load() != kNone; };
+  const auto failed = [impl] { return impl->cancelled || impl->out_of_memory != 0 || impl->first_indefinite != kNone; };
 
   Job job;
   job.threads = impl->threads;
   job.stages.push_back({1, [impl, call](std::size_t, int) {
                           const std::size_t bytes = static_cast<std::size_t>(impl->threads) * impl->footprint.scratch;
                           if (!impl->pool->take(bytes, call->scratch)) {
-                            impl->cancelled = true;
+                            impl->out_of_memory = bytes;
                           } else if (impl->has_shared &&
                                      !impl->units->prepare_shared(impl->memory_of(0, 0, call->scratch))) {
                             impl->note_indefinite(0);
@@ -202,6 +203,7 @@ Job Solution::solve(const Results& results, std::shared_ptr<Control> control) {
 
 Failure Solution::outcome() const {
   if (impl_->first_indefinite != kNone) return {Failure::Code::kNotConvex, 'Q', impl_->first_indefinite};
+  if (impl_->out_of_memory != 0) return {Failure::Code::kMemory, ' ', 0, 0, 0, impl_->out_of_memory};
   if (impl_->cancelled) return {Failure::Code::kCancelled};
   return {};
 }

@@ -1,6 +1,8 @@
 // A problem in its backend's layout:  minimise ½zᵀQz + pᵀz  subject to  Gz ≤ h (λ),  Az = b (ν).
 #pragma once
 
+#include <cstddef>
+
 #include "solver/scalar.h"
 #include "solver/settings.h"
 
@@ -20,6 +22,9 @@ struct Data {
   Real* G_norm = nullptr;  ///< ‖Gᵢ‖∞ (1 for a row of zeros), m
   Real* A_norm = nullptr;  ///< ‖Aₖ‖∞, likewise, q
 
+  typename B::Scalar* shared_G_norm = nullptr;  ///< the same, where G is shared: copied to each pack's G_norm
+  typename B::Scalar* shared_A_norm = nullptr;
+
   /// Shared matrices come from `shared`, all else from `own`. For the pass over what is shared, B::Shared places the
   /// same `shared` memory.
   template <class Arena>
@@ -32,6 +37,8 @@ struct Data {
     b = B::vector(own, d.q);
     G_norm = B::vector(own, d.m);
     A_norm = B::vector(own, d.q);
+    if (sharing.G) shared_G_norm = shared.template take<typename B::Scalar>(static_cast<std::size_t>(d.m));
+    if (sharing.A) shared_A_norm = shared.template take<typename B::Scalar>(static_cast<std::size_t>(d.q));
   }
 };
 

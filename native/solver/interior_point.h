@@ -52,7 +52,8 @@ typename B::Real scaled_gap(const B& b, const Data<B>& data, const Iterate<B>& x
   using Scalar = typename B::Scalar;
   const int m = data.d.m;
   const Real inverse_m(m > 0 ? static_cast<Scalar>(1.0 / m) : Scalar(0)), infinity(Scalar(1e30));
-  const Real size = Real(Scalar(1)) + inverse_m * b.sum(m, [&](int i) { return abs(data.h[i]) * x.lambda[i]; });
+  const Real relative(static_cast<Scalar>(kRelative));
+  const Real size = Real(Scalar(1)) + relative * inverse_m * b.sum(m, [&](int i) { return abs(data.h[i]) * x.lambda[i]; });
   return select(gap < infinity, gap / size, infinity);
 }
 
@@ -68,7 +69,7 @@ template <class B, class System>
   const Real inverse_m(m > 0 ? static_cast<Scalar>(1.0 / m) : Scalar(0));
   Real *const lambda = x.lambda, *const s = x.s;
   Real *const dlambda = v.dlambda, *const ds = v.ds, *const t = v.t, *const r = v.r;
-  Real since_best = zero;
+  Real since_best = zero, alpha = one;
   const Mask frozen = progress.done;
 
   for (int k = 0;; ++k) {
@@ -120,8 +121,10 @@ template <class B, class System>
     });
     system.solve(t);
     const Real inverse_step = finish_direction();  // 1 / the largest step that keeps s, λ ≥ 0
-    const Real fraction = min(max(Real(Scalar(0.995)), one - mu), Real(Scalar(0.9995)));
-    const Real alpha = min(one, fraction / max(inverse_step, Real(Scalar(1e-30))));
+    // After a short step, stay further inside: nearly degenerate problems otherwise stick to the boundary.
+    const Real near = min(max(Real(Scalar(0.995)), one - mu), Real(Scalar(0.9995)));
+    const Real fraction = select(alpha < Real(Scalar(0.5)), Real(Scalar(0.9)), near);
+    alpha = min(one, fraction / max(inverse_step, Real(Scalar(1e-30))));
     b.each(m, [&](int i) {
       lambda[i] = select(progress.done, lambda[i], fma(alpha, dlambda[i], lambda[i]));
       s[i] = select(progress.done, s[i], fma(alpha, ds[i], s[i]));

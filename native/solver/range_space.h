@@ -123,10 +123,10 @@ class RangeSpace {
 
     Real residual(Real* r) {
       const int m = form.d.m;
-      const Real one(Scalar(1));
+      const Real one(Scalar(1)), relative(static_cast<Scalar>(kRelative));
       b.multiply_symmetric(form.R, x.lambda, r);
       b.each(m, [&](int i) { r[i] = r[i] + (form.offset[i] - x.s[i]); });
-      return b.max(m, [&](int i) { return abs(r[i]) / (min(one, data.G_norm[i]) + max(abs(data.h[i]), x.s[i])); });
+      return b.max(m, [&](int i) { return abs(r[i]) / (min(one, data.G_norm[i]) + relative * max(abs(data.h[i]), x.s[i])); });
     }
     void factor(const Real* weights) { form.factor(b, data, weights); }
     void solve(Real* t) {

@@ -18,12 +18,18 @@ struct Sharing {
 };
 
 struct SolverSettings {
-  /// Each residual is compared with tolerance × its own size: for row i of G, min(1, ‖Gᵢ‖∞) + max(|hᵢ|, sᵢ); for row k
-  /// of A, min(1, ‖Aₖ‖∞) + |bₖ|; for variable j, 1 + the largest term of (Qz + p + Gᵀλ + Aᵀν)ⱼ; for the mean gap
-  /// sᵀλ/m, 1 + |h|ᵀλ/m. By rows, so that one large row does not loosen the test of the others.
+  /// Each residual is compared with tolerance × (its unit + kRelative × the size of what it is the difference of):
+  ///   row i of G        min(1, ‖Gᵢ‖∞)   max(|hᵢ|, sᵢ)
+  ///   row k of A        min(1, ‖Aₖ‖∞)   |bₖ|
+  ///   variable j        1               the largest term of (Qz + p + Gᵀλ + Aᵀν)ⱼ
+  ///   mean gap sᵀλ/m    1               |h|ᵀλ/m
+  /// Row by row, so that one large row does not loosen the test of the others.
   double tolerance = 1e-8;
   int max_iterations = 50;
 };
+
+/// The weight of the relative part of the tolerance against the absolute part.
+constexpr double kRelative = 0.1;
 
 /// Iterations without a better iterate before a problem is given up.
 constexpr int kPatience = 10;

@@ -1,0 +1,31 @@
+import js from '@eslint/js';
+import { defineConfig } from 'eslint/config';
+import tseslint from 'typescript-eslint';
+
+const node = {
+  Buffer: 'readonly',
+  __dirname: 'readonly',
+  console: 'readonly',
+  module: 'writable',
+  performance: 'readonly',
+  process: 'readonly',
+  require: 'readonly',
+};
+
+export default defineConfig(
+  { ignores: ['dist/', 'build/', 'prebuilds/', 'coverage/', 'runs/', '.cache/'] },
+  js.configs.recommended,
+  {
+    files: ['**/*.{ts,mts}'],
+    extends: [tseslint.configs.strictTypeChecked],
+    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    rules: {
+      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
+      '@typescript-eslint/no-confusing-void-expression': 'off',
+      '@typescript-eslint/no-unnecessary-type-parameters': 'off',
+      // Elements of arrays within their bounds, all over numerical code.
+      '@typescript-eslint/no-non-null-assertion': 'off',
+    },
+  },
+  { files: ['**/*.cjs'], languageOptions: { sourceType: 'commonjs', globals: node } },
+);

@@ -1,0 +1,2 @@
+export { qpLayer } from './tfjs.js';
+export type * from './tfjs.js';

@@ -1,0 +1,11 @@
+'use strict';
+// `npm start`: sets up, then trains the mini-Sudoku layer.
+const path = require('node:path');
+const { setup } = require('./setup.cjs');
+const { root } = require('./setup/run.cjs');
+
+setup();
+const { main } = require(path.join(root, '.cache/experiments/sudoku/main.js'));
+main(process.argv.slice(2)).then((code) => {
+  process.exitCode = code;
+});

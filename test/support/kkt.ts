@@ -68,9 +68,12 @@ export interface KktResiduals {
   least: number;
   /** sᵀλ/m */
   gap: number;
-  /** The largest of the residuals, each over its size as lib/options.ts defines it for `tolerance`. */
+  /** What the solver compares with the tolerance: the largest of the residuals, each over its unit + 0.1 × its size. */
   scaled: number;
 }
+
+/** Of the relative part of the tolerance. */
+const relative = 0.1;
 
 export function kktResiduals({ n, m, q, Q, p, G, h, A, b, z, lambda, nu, slack }: Claim): KktResiduals {
   const gradient = new Float64Array(n);
@@ -85,21 +88,21 @@ export function kktResiduals({ n, m, q, Q, p, G, h, A, b, z, lambda, nu, slack }
   add(p);
   add(timesTransposed(G, lambda, n));
   add(timesTransposed(A, nu, n));
-  let scaled = largest(gradient.map((x, j) => x / (1 + size[j]!)));
+  let scaled = largest(gradient.map((x, j) => x / (1 + relative * size[j]!)));
 
   const Gz = times(G, z, n);
   const rows = Gz.map((x, i) => x + slack[i]! - h[i]!);
   const Az = times(A, z, n);
   const equalities = Az.map((x, k) => x - b[k]!);
-  const rowSize = (M: Float64Array, i: number) => {
+  const rowUnit = (M: Float64Array, i: number) => {
     const norm = largest(M.subarray(i * n, (i + 1) * n));
     return Math.min(1, norm > 0 ? norm : 1);
   };
   rows.forEach((x, i) => {
-    scaled = Math.max(scaled, Math.abs(x) / (rowSize(G, i) + Math.max(Math.abs(h[i]!), slack[i]!)));
+    scaled = Math.max(scaled, Math.abs(x) / (rowUnit(G, i) + relative * Math.max(Math.abs(h[i]!), slack[i]!)));
   });
   equalities.forEach((x, k) => {
-    scaled = Math.max(scaled, Math.abs(x) / (rowSize(A, k) + Math.abs(b[k]!)));
+    scaled = Math.max(scaled, Math.abs(x) / (rowUnit(A, k) + relative * Math.abs(b[k]!)));
   });
   let [gap, gapSize, least] = [0, 0, Infinity];
   for (let i = 0; i < m; i++) {
@@ -107,7 +110,7 @@ export function kktResiduals({ n, m, q, Q, p, G, h, A, b, z, lambda, nu, slack }
     gapSize += (Math.abs(h[i]!) * lambda[i]!) / m;
     least = Math.min(least, lambda[i]!, slack[i]!);
   }
-  scaled = Math.max(scaled, gap / (1 + gapSize));
+  scaled = Math.max(scaled, gap / (1 + relative * gapSize));
   return {
     stationarity: largest(gradient),
     equality: q > 0 ? largest(equalities) : 0,

@@ -28,7 +28,8 @@
 
 namespace optnet::OPTNET_ISA {
 
-#if defined(__AVX512F__)
+// OPTNET_EMULATE_WIDE: registers as wide as AVX-512's on a CPU without it, for tests of what depends on the width.
+#if defined(__AVX512F__) || defined(OPTNET_EMULATE_WIDE)
 constexpr int kVectorBytes = 64;
 constexpr int kVectorRegisters = 32;
 #elif defined(__AVX2__)
@@ -64,7 +65,28 @@ struct VectorOf<T, 1> {
 template <class T, int W>
 using Register = typename detail::VectorOf<T, W>::type;
 
-#if defined(__AVX512F__)
+#if defined(OPTNET_EMULATE_WIDE)
+using F64 = Register<double, 8>;
+using F32 = Register<float, 16>;
+template <class R, class F>
+OPTNET_INLINE R by_lane(F f) {
+  R out;
+  for (int l = 0; l < static_cast<int>(sizeof(R) / sizeof(out[0])); ++l) out[l] = f(l);
+  return out;
+}
+OPTNET_INLINE F64 fma(F64 a, F64 b, F64 c) {
+  return by_lane<F64>([&](int l) { return __builtin_fma(a[l], b[l], c[l]); });
+}
+OPTNET_INLINE F32 fma(F32 a, F32 b, F32 c) {
+  return by_lane<F32>([&](int l) { return __builtin_fmaf(a[l], b[l], c[l]); });
+}
+OPTNET_INLINE F64 sqrt(F64 a) {
+  return by_lane<F64>([&](int l) { return __builtin_sqrt(a[l]); });
+}
+OPTNET_INLINE F32 sqrt(F32 a) {
+  return by_lane<F32>([&](int l) { return __builtin_sqrtf(a[l]); });
+}
+#elif defined(__AVX512F__)
 using F64 = Register<double, 8>;
 using F32 = Register<float, 16>;
 OPTNET_INLINE F64 fma(F64 a, F64 b, F64 c) { return (F64)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c); }
@@ -95,7 +117,7 @@ OPTNET_INLINE F32 sqrt(F32 a) { return (F32)_mm_sqrt_ps((__m128)a); }
 #endif
 
 // The scalar rounds as a lane does: fused where the registers are.
-#if defined(__FMA__) || defined(__aarch64__)
+#if defined(__FMA__) || defined(__aarch64__) || defined(OPTNET_EMULATE_WIDE)
 OPTNET_INLINE double fma(double a, double b, double c) { return __builtin_fma(a, b, c); }
 OPTNET_INLINE float fma(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
 #else
@@ -108,8 +130,9 @@ OPTNET_INLINE float sqrt(float a) { return __builtin_sqrtf(a); }
 /// Keeps a loaded operand in a register: gcc would fold the load into each multiply–add that uses it, and load it again
 /// and again (54.6 → 72.8 GFLOP/s at n = 100 on Zen 5).
 template <class R>
-OPTNET_INLINE void keep_in_register(R& r) {
-#if defined(__AVX512F__)
+OPTNET_INLINE void keep_in_register([[maybe_unused]] R& r) {
+#if defined(OPTNET_EMULATE_WIDE)
+#elif defined(__AVX512F__)
   asm("" : "+v"(r));
 #elif defined(__x86_64__)
   asm("" : "+x"(r));

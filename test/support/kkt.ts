@@ -141,13 +141,16 @@ export function timesTransposed(M: ArrayLike<number>, v: ArrayLike<number>, n: n
   return product;
 }
 
+// Looked up once: in jest's realms every use of a global is slow.
+const { abs } = Math;
+
 /** The largest magnitude; NaN if any element is. */
 export function largest(values: ArrayLike<number>): number {
   let most = 0;
   for (let i = 0; i < values.length; i++) {
-    const size = Math.abs(values[i]!);
+    const size = abs(values[i]!);
     if (!(size <= most)) most = size;
-    if (Number.isNaN(most)) return NaN;
+    if (most !== most) return NaN;
   }
   return most;
 }

@@ -103,7 +103,7 @@ function threshold(point: Float64Array): number {
 
 describe('the projection onto the simplex', () => {
   const x = constant(0, batch, n);
-  for (let k = 0; k < batch; ) {
+  for (let k = 0; k < batch;) {
     const point = draw(n).data;
     rowOf(x, k).set(point);
     const shift = threshold(point);

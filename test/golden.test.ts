@@ -158,7 +158,11 @@ function scaledErrorsOf(golden: GoldenProblem, actual: Values): Record<keyof Lim
   const rowFactors = (M: number[][] | null) =>
     (M ?? []).map((row) => largest(row.map((x, j) => x / column[j]!)));
   const [g, a] = [rowFactors(golden.G), rowFactors(golden.A)];
-  const error = (values: readonly number[], reference: Nested | null, unit: (i: number, j: number) => number) => {
+  const error = (
+    values: readonly number[],
+    reference: Nested | null,
+    unit: (i: number, j: number) => number,
+  ) => {
     const width = Array.isArray(reference?.[0]) ? column.length : 1;
     const scale = (x: number | null, index: number) => x! * unit(Math.floor(index / width), index % width);
     return entrywiseError(values.map(scale), flat(reference ?? []).map(scale), width);

@@ -137,7 +137,13 @@ function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
 }
 
 /** The smallest of all λᵢ + sᵢ: how far the solution is from a change of the active set, where it has no derivative. */
-function margin({ lambda, slack }: { lambda: { data: Float64Array }; slack: { data: Float64Array } }): number {
+function margin({
+  lambda,
+  slack,
+}: {
+  lambda: { data: Float64Array };
+  slack: { data: Float64Array };
+}): number {
   return lambda.data.reduce((least, x, i) => Math.min(least, x + slack.data[i]!), Infinity);
 }
 
@@ -222,7 +228,15 @@ describe('whatever data the batch shares,', () => {
       const entries = names.map((name) => {
         const { shape, data } = problem[name];
         if (!shared.includes(name)) return [name, problem[name]];
-        return [name, tensor(Array(batch).fill([...data]).flat() as number[], [batch, ...shape])];
+        return [
+          name,
+          tensor(
+            Array(batch)
+              .fill([...data])
+              .flat() as number[],
+            [batch, ...shape],
+          ),
+        ];
       });
       const expanded = Object.fromEntries(entries) as TensorProblem;
       using solution = qpSolveBatchSync(problem, precise);

@@ -93,7 +93,17 @@ describe.each(cases)('%s, in %s precision: a problem has the same result', (_, p
   });
 
   it('whether data are shared or given for each problem', () => {
-    for (const shared of [['Q'], ['G'], ['A'], ['Q', 'A'], ['Q', 'G'], ['Q', 'G', 'A'], ['p'], ['h'], ['b']]) {
+    for (const shared of [
+      ['Q'],
+      ['G'],
+      ['A'],
+      ['Q', 'A'],
+      ['Q', 'G'],
+      ['Q', 'G', 'A'],
+      ['p'],
+      ['h'],
+      ['b'],
+    ]) {
       // h = Gz₀ + s and b = Az₀: data that are not shared are varied little, so that every problem stays feasible.
       const common = pick(problem, [0]);
       const gauss = normal(uniform(3));
@@ -117,8 +127,7 @@ describe.each(cases)('%s, in %s precision: a problem has the same result', (_, p
       const others = other.backwardSync(upstream);
       const own = names.filter((name) => !shared.includes(name)).map((name) => `d${name}` as const);
       const differing = all.filter((k) => {
-        const select = (from: typeof gradients) =>
-          Object.fromEntries(own.map((name) => [name, from[name]!]));
+        const select = (from: typeof gradients) => Object.fromEntries(own.map((name) => [name, from[name]!]));
         return !bitsOf(solution, select(gradients), k).equals(bitsOf(other, select(others), k));
       });
       expect([shared.join(' '), differing]).toEqual([shared.join(' '), []]);

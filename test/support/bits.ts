@@ -1,7 +1,11 @@
 import type { QpSolution, Tensor } from '../../lib/index.js';
 
 /** Everything that a solution and its gradients say of problem k. */
-export function bitsOf(solution: QpSolution<'float64'>, gradients: Record<string, Tensor>, k: number): Buffer {
+export function bitsOf(
+  solution: QpSolution<'float64'>,
+  gradients: Record<string, Tensor>,
+  k: number,
+): Buffer {
   const { z, lambda, nu, slack, objective, iterations, residuals, status } = solution;
   const batch = objective.length;
   const part = (data: Float64Array | Float32Array | Int32Array) => {
@@ -13,4 +17,3 @@ export function bitsOf(solution: QpSolution<'float64'>, gradients: Record<string
   const vectors = [objective, iterations, residuals.primal, residuals.dual, residuals.gap].map(part);
   return Buffer.concat([...tensors, ...vectors, Buffer.from(status[k]!)]);
 }
-

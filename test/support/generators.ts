@@ -58,7 +58,13 @@ export function knownProblem({ batch, n, m, q }: Sizes, seed: number): KnownProb
     const lambda = known.lambda.subarray(k * m, (k + 1) * m);
     const nu = known.nu.subarray(k * q, (k + 1) * q);
     const slack = known.slack.subarray(k * m, (k + 1) * m);
-    part.Q.set(gram(Float64Array.from({ length: n * n }, () => gauss() / Math.sqrt(n)), n, 1));
+    part.Q.set(
+      gram(
+        Float64Array.from({ length: n * n }, () => gauss() / Math.sqrt(n)),
+        n,
+        1,
+      ),
+    );
     fillRows(part.G, n, gauss);
     fillRows(part.A, n, gauss);
     for (let k = 0; k < q; k++) part.A[k * n + k]! += 2; // far from dependent, also when there are n of them
@@ -69,7 +75,11 @@ export function knownProblem({ batch, n, m, q }: Sizes, seed: number): KnownProb
       const row = (first + i) % m;
       (i < active ? lambda : slack)[row] = 0.5 + random();
     }
-    const [Qz, Gl, An] = [times(part.Q, z, n), timesTransposed(part.G, lambda, n), timesTransposed(part.A, nu, n)];
+    const [Qz, Gl, An] = [
+      times(part.Q, z, n),
+      timesTransposed(part.G, lambda, n),
+      timesTransposed(part.A, nu, n),
+    ];
     part.p.set(Qz.map((x, j) => -x - Gl[j]! - An[j]!));
     part.h.set(times(part.G, z, n).map((x, i) => x + slack[i]!));
     part.b.set(times(part.A, z, n));

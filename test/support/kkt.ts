@@ -99,7 +99,10 @@ export function kktResiduals({ n, m, q, Q, p, G, h, A, b, z, lambda, nu, slack }
     return Math.min(1, norm > 0 ? norm : 1);
   };
   rows.forEach((x, i) => {
-    scaled = Math.max(scaled, Math.abs(x) / (rowUnit(G, i) + relative * Math.max(Math.abs(h[i]!), slack[i]!)));
+    scaled = Math.max(
+      scaled,
+      Math.abs(x) / (rowUnit(G, i) + relative * Math.max(Math.abs(h[i]!), slack[i]!)),
+    );
   });
   equalities.forEach((x, k) => {
     scaled = Math.max(scaled, Math.abs(x) / (rowUnit(A, k) + relative * Math.abs(b[k]!)));

@@ -1,5 +1,7 @@
 // Forward and backward speed of the engine, without Node: problems a second on the paper's generator.
-//   bench [--threads N] [--precision double|mixed|single] [--tolerance T] [--seconds S] [n,m,q,batch …]
+//   bench [--threads N] [--precision double|mixed|single] [--tolerance T] [--seconds S] [--forward] [--json]
+//   [n,m,q,batch …] bench --dump FILE n,m,q,batch      writes the problems that it would solve: Q, p, G, h,
+//   A, b, in float64
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -18,8 +20,24 @@ double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-void bench(int n, int m, int q, std::size_t batch, const Settings& settings, double seconds) {
+struct Run {
+  double seconds = 0.5;
+  bool json = false;
+  std::string dump;
+};
+
+void dump(const GeneratedBatch& batch, const std::string& path) {
+  std::FILE* file = std::fopen(path.c_str(), "wb");
+  if (!file) std::exit(1);
+  for (const auto* data : {&batch.Q, &batch.p, &batch.G, &batch.h, &batch.A, &batch.b}) {
+    if (std::fwrite(data->data(), sizeof(double), data->size(), file) != data->size()) std::exit(1);
+  }
+  std::fclose(file);
+}
+
+void bench(int n, int m, int q, std::size_t batch, const Settings& settings, const Run& run) {
   const GeneratedBatch batch_data(batch, n, m, q);
+  if (!run.dump.empty()) return dump(batch_data, run.dump);
   const Problem problem = batch_data.problem();
   ResultArrays out(problem.shape);
   ThreadPool pool;
@@ -32,7 +50,7 @@ void bench(int n, int m, int q, std::size_t batch, const Settings& settings, dou
   const Gradients gradients{at(dQ), at(dp), at(dG), at(dh), at(dA), at(db)};
 
   double forward = 1e30, load = 1e30, backward = 1e30;
-  const double end = now() + seconds;
+  const double end = now() + run.seconds;
   for (int repeat = 0; repeat < 3 || now() < end; ++repeat) {
     std::shared_ptr<Solution> solution;
     const double t0 = now();
@@ -61,6 +79,11 @@ void bench(int n, int m, int q, std::size_t batch, const Settings& settings, dou
     dual = std::max(dual, out.dual[i]);
     gap = std::max(gap, out.gap[i]);
   }
+  if (run.json) {
+    std::printf("{\"forward\": %.6g, \"backward\": %.6g, \"iterations\": %.4g, \"solved\": %d}\n",
+                forward * 1e3, backward * 1e3, iterations / static_cast<double>(batch), solved);
+    return;
+  }
   std::printf(
       "(%3d,%3d,%2d)x%-5zu %9.3f ms %9.0f /s  load %5.1f%%  backward %5.1f%%  iterations %5.2f  solved %d  "
       "primal %.1e dual %.1e gap %.1e\n",
@@ -74,7 +97,7 @@ void bench(int n, int m, int q, std::size_t batch, const Settings& settings, dou
 int main(int argc, char** argv) {
   Settings settings;
   settings.threads = 1;
-  double seconds = 0.5;
+  Run run;
   std::vector<std::string> shapes;
   for (int i = 1; i < argc; ++i) {
     const std::string arg = argv[i];
@@ -84,7 +107,11 @@ int main(int argc, char** argv) {
     } else if (arg == "--tolerance") {
       settings.tolerance = std::atof(value());
     } else if (arg == "--seconds") {
-      seconds = std::atof(value());
+      run.seconds = std::atof(value());
+    } else if (arg == "--json") {
+      run.json = true;
+    } else if (arg == "--dump") {
+      run.dump = value();
     } else if (arg == "--forward") {
       settings.differentiable = false;
     } else if (arg == "--precision") {
@@ -100,10 +127,11 @@ int main(int argc, char** argv) {
     shapes = {"10,10,0,1024",  "32,64,8,1024",  "64,64,40,152",
               "100,100,0,128", "100,50,50,128", "500,500,0,8"};
   }
-  std::printf("%s, %d thread(s)\n", instruction_set(), ThreadPool::resolve_threads(settings.threads));
+  if (!run.json && run.dump.empty())
+    std::printf("%s, %d thread(s)\n", instruction_set(), ThreadPool::resolve_threads(settings.threads));
   for (const std::string& shape : shapes) {
     int n = 0, m = 0, q = 0, batch = 0;
     if (std::sscanf(shape.c_str(), "%d,%d,%d,%d", &n, &m, &q, &batch) != 4) return 2;
-    bench(n, m, q, static_cast<std::size_t>(batch), settings, seconds);
+    bench(n, m, q, static_cast<std::size_t>(batch), settings, run);
   }
 }

@@ -1,0 +1,176 @@
+'use strict';
+// `npm run bench`: how fast the solver is, on random problems as the paper's code draws them.
+//   --quick           fewer and shorter rounds
+//   --prototype DIR   also compares with another solver: DIR/main.cpp, which prints lines such as
+//                     (100,100, 0)x128     pack-dual       39.272      3259 …     (shape, name, ms, problems a second)
+// Machines are shared and noisy, so all that is compared is measured in turn, several rounds of it. Times are the best
+// of all rounds; ratios are the median over the rounds of the ratio within one.
+const { execFileSync } = require('node:child_process');
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+const { parseArgs } = require('node:util');
+const { root, run, SetupError, step } = require('../setup/run.cjs');
+
+const shapes = [
+  { n: 10, m: 10, q: 0, batch: 1024 },
+  { n: 32, m: 64, q: 8, batch: 1024 },
+  { n: 64, m: 64, q: 40, batch: 152 },
+  { n: 100, m: 100, q: 0, batch: 128 },
+  { n: 100, m: 50, q: 50, batch: 128 },
+  { n: 500, m: 500, q: 0, batch: 8 },
+];
+const build = path.join(root, '.cache', 'bench');
+
+function buildBench(instructionSet) {
+  step('Building the benchmark', () => {
+    const options = [
+      '-DCMAKE_BUILD_TYPE=Release',
+      '-DOPTNET_BENCH=ON',
+      `-DOPTNET_INSTRUCTION_SETS=${instructionSet}`,
+    ];
+    run('cmake', ['-S', '.', '-B', build, ...options]);
+    run('cmake', [
+      '--build',
+      build,
+      '--parallel',
+      os.availableParallelism().toString(),
+      '--target',
+      'optnet_bench',
+    ]);
+  });
+  return path.join(build, 'scripts', 'bench', 'native', 'optnet_bench');
+}
+
+function buildPrototype(folder, instructionSet) {
+  const target = {
+    avx512: ['-march=x86-64-v4', '-mprefer-vector-width=512'],
+    avx2: ['-march=x86-64-v3', '-DLANES=4'],
+  }[instructionSet];
+  if (target === undefined)
+    throw new SetupError(`The prototype needs AVX2; this machine runs ${instructionSet}.`);
+  const executable = path.join(build, 'prototype');
+  const flags = ['-O3', '-std=c++20', ...target, '-mtune=znver3', '-ffp-contract=fast', '-fno-math-errno'];
+  step('Building the prototype', () =>
+    run('g++', [...flags, path.join(path.resolve(folder), 'main.cpp'), '-o', executable]),
+  );
+  return executable;
+}
+
+/** Problems a second of the prototype at shapes by their label: the better of its two layouts. */
+function parsePrototype(output) {
+  const best = new Map();
+  for (const line of output.split('\n')) {
+    const match = /^\(\s*(\d+),\s*(\d+),\s*(\d+)\)x(\d+)\s+(?:pack|block)-dual\s+([\d.]+)\s/.exec(line);
+    if (match === null) continue;
+    const key = match.slice(1, 5).join();
+    best.set(key, Math.min(best.get(key) ?? Infinity, Number(match[5])));
+  }
+  return best;
+}
+
+const keyOf = ({ n, m, q, batch }) => [n, m, q, batch].join();
+const median = (values) => {
+  const sorted = values.toSorted((a, b) => a - b);
+  const half = Math.floor(sorted.length / 2);
+  return sorted.length % 2 === 1 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
+};
+
+/** The prototype's numbers for its shapes: it takes the index of one, which is found by asking for each once. */
+function prototypeIndices(executable) {
+  const indices = new Map();
+  for (let index = 0; indices.size < shapes.length && index < 9; index++) {
+    for (const key of parsePrototype(execFileSync(executable, [`${index}`], { encoding: 'utf8' })).keys()) {
+      if (shapes.some((shape) => keyOf(shape) === key)) indices.set(key, `${index}`);
+    }
+  }
+  return indices;
+}
+
+function measure(shape, { bench, prototype, index, data, seconds }) {
+  const json = (command, args) => JSON.parse(execFileSync(command, args, { cwd: root, encoding: 'utf8' }));
+  const native = (threads) =>
+    json(bench, ['--json', '--seconds', `${seconds}`, '--threads', `${threads}`, keyOf(shape)]);
+  const { n, m, q, batch } = shape;
+  const javascript = path.join(__dirname, 'javascript.cjs');
+  const sizes = [n, m, q, batch, seconds, 1].map(String);
+  return {
+    prototype:
+      index && parsePrototype(execFileSync(prototype, [index], { encoding: 'utf8' })).get(keyOf(shape)),
+    one: native(1),
+    javascript: json(process.execPath, [javascript, data, ...sizes]),
+    two: native(2),
+  };
+}
+
+function row(shape, rounds) {
+  const { n, m, q, batch } = shape;
+  const best = Math.min(...rounds.map(({ one }) => one.forward));
+  const ratio = (value) => median(rounds.map(value));
+  const cells = {
+    '(n, m, q) × batch': `(${n}, ${m}, ${q}) × ${batch}`,
+    ms: best.toFixed(2),
+    'problems/s': Math.round((1000 * batch) / best).toString(),
+    iterations: rounds[0].one.iterations.toFixed(1),
+    backward: `${(100 * ratio(({ one }) => one.backward / one.forward)).toFixed(1)} %`,
+    '2 threads': `${ratio(({ one, two }) => one.forward / two.forward).toFixed(2)}×`,
+    'JS sync': `${(100 * ratio(({ one, javascript }) => javascript.sync / one.forward)).toFixed(0)} %`,
+    'JS async': `${(100 * ratio(({ one, javascript }) => javascript.async / one.forward)).toFixed(0)} %`,
+  };
+  if (rounds[0].prototype !== undefined) {
+    cells['vs prototype'] = `${ratio(({ one, prototype }) => prototype / one.forward).toFixed(2)}×`;
+  }
+  return cells;
+}
+
+function table(rows) {
+  const names = Object.keys(rows[0]);
+  const widths = names.map((name) => Math.max(name.length, ...rows.map((cells) => cells[name].length)));
+  const line = (cells) =>
+    cells.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join('  ');
+  return [
+    line(names),
+    line(widths.map((width) => '─'.repeat(width))),
+    ...rows.map((cells) => line(Object.values(cells))),
+  ]
+    .join('\n')
+    .concat('\n');
+}
+
+function main() {
+  const { values } = parseArgs({ options: { quick: { type: 'boolean' }, prototype: { type: 'string' } } });
+  const { instructionSet } = require('optnet').devices()[0];
+  const bench = buildBench(instructionSet);
+  const prototype = values.prototype && buildPrototype(values.prototype, instructionSet);
+  const indices = prototype ? prototypeIndices(prototype) : new Map();
+  const [count, seconds] = values.quick ? [3, 0.15] : [7, 0.4];
+
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'optnet-bench-'));
+  try {
+    const contexts = shapes.map((shape) => {
+      const data = path.join(folder, keyOf(shape));
+      execFileSync(bench, ['--dump', data, keyOf(shape)]);
+      return { bench, prototype, index: indices.get(keyOf(shape)), data, seconds };
+    });
+    const rounds = shapes.map(() => []);
+    step(`Measuring ${count} rounds`, () => {
+      for (let round = 0; round < count; round++) {
+        shapes.forEach((shape, i) => rounds[i].push(measure(shape, contexts[i])));
+      }
+    });
+    process.stdout.write(
+      `${instructionSet}, float64, tolerance 1e-8, one thread. backward, JS: of the time of a forward pass in C++.\n\n`,
+    );
+    process.stdout.write(table(shapes.map((shape, i) => row(shape, rounds[i]))));
+  } finally {
+    fs.rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+try {
+  main();
+} catch (error) {
+  if (!(error instanceof SetupError)) throw error;
+  process.stderr.write(`${error.message}\n`);
+  process.exitCode = 1;
+}

@@ -154,7 +154,7 @@ class BlockedBackend {
         [&](T pivot, T diagonal) { return pivot > floor * diagonal ? 1 / OPTNET_ISA::sqrt(pivot) : T(0); });
   }
 
-  /// T Tᵀ = I + W R W, W = diag(w).
+  /// T Tᵀ = I + W R W, W = diag(w). Its pivots are at least 1, which round-off must not undo.
   OPTNET_NOINLINE void factor_scaled(const Triangle& A, const T* w, const Triangle& C) const {
     cholesky(
         C,
@@ -163,7 +163,7 @@ class BlockedBackend {
           const R scaled = load(A.strip(s) + column(j) + v * kLane) * load(w + row) * broadcast(w[j]);
           return j >= row && j < row + kLane ? scaled + unit(j - row) : scaled;
         },
-        [](T pivot, T) { return 1 / OPTNET_ISA::sqrt(pivot); });
+        [](T pivot, T) { return 1 / OPTNET_ISA::sqrt(pivot > 1 ? pivot : T(1)); });
   }
   /// v ← (T Tᵀ)⁻¹ v
   void solve_scaled(const Triangle&, const T*, const Triangle& C, T* v) const {

@@ -1,5 +1,4 @@
 // Compiled once for each instruction set, with that set's flags and OPTNET_ISA its name.
-#include <cstdlib>
 #include "cpu/mixed.h"
 #include "cpu/units.h"
 
@@ -20,13 +19,9 @@ std::unique_ptr<UnitSolver> with_dtype(const Shape& shape, const Sharing& sharin
                                   : with_form<B, float>(shape, sharing);
 }
 
-/// Packs pay as long as the triangles of W problems stay in the second-level cache. By shape alone, so that a
-/// problem's result does not depend on its batch.
-bool fits_packs(const Shape& shape) {
-  const char* force = std::getenv("OPTNET_FORCE_BLOCKED");
-  if (force) return false;
-  return shape.n <= 150 && shape.m <= 150;
-}
+/// Packs pay as long as the triangles of W problems stay in the second-level cache (measured: the two meet
+/// between 100 and 150). By shape alone, so that a problem's result does not depend on its batch.
+bool fits_packs(const Shape& shape) { return shape.n <= 150 && shape.m <= 150; }
 
 template <class Packed, class Blocked>
 std::unique_ptr<UnitSolver> with_backend(const Shape& shape, const Sharing& sharing, DType dtype) {

@@ -190,7 +190,7 @@ class PackedBackend {
         [&](P pivot, P diagonal) { return select(pivot > P(floor) * diagonal, P(1) / sqrt(pivot), P(0)); });
   }
 
-  /// T Tᵀ = I + W R W, W = diag(w).
+  /// T Tᵀ = I + W R W, W = diag(w). Its pivots are at least 1, which round-off must not undo.
   OPTNET_NOINLINE void factor_scaled(const Triangle& R, const P* w, const Triangle& T) const {
     read(R, [&](auto source) {
       cholesky(
@@ -198,7 +198,7 @@ class PackedBackend {
           [&](int i, int j) {
             return i == j ? fma(w[i] * source(i)[j], w[j], P(1)) : w[i] * source(i)[j] * w[j];
           },
-          [](P pivot, P) { return P(1) / sqrt(pivot); });
+          [](P pivot, P) { return P(1) / sqrt(larger(pivot, P(1))); });
     });
   }
   /// v ← (T Tᵀ)⁻¹ v
@@ -388,9 +388,12 @@ class PackedBackend {
   }
 
  private:
-  // The register tile. Accumulators, one column of each operand and nothing else live in registers.
-  static constexpr int kRows = P::kRegisters == 1 ? 4 : 2;
-  static constexpr int kColumns = (kVectorRegisters == 32 ? 4 : 3) - (P::kRegisters == 1 ? 0 : 1);
+  // The register tile: accumulators, one column of each operand and nothing else live in registers. Its
+  // columns decide the order of operations in a factor, so they are the same for every pack; rows depend on
+  // the registers of a pack.
+  static constexpr int kColumns = kVectorRegisters == 32 ? 4 : 3;
+  static constexpr int kRows = P::kRegisters == 1 ? 4 : kVectorRegisters == 32 ? 2 : 1;
+  static constexpr int kBlock = P::kRegisters == 1 ? 4 : 2;  // rows at a time, in products with a vector
 
   static P* own(const Matrix& A, int i) { return static_cast<P*>(A.data) + A.offset(i); }
   static P* own(const Triangle& A, int i) { return static_cast<P*>(A.data) + A.offset(i); }
@@ -438,8 +441,8 @@ class PackedBackend {
   template <class F>
   static OPTNET_INLINE void by_rows(int rows, F f) {
     int i = 0;
-    for (; i + kRows <= rows; i += kRows) f(i, Constant<kRows>{});
-    with_constant<kRows - 1>(rows - i, [&](auto rest) { f(i, rest); });
+    for (; i + kBlock <= rows; i += kBlock) f(i, Constant<kBlock>{});
+    with_constant<kBlock - 1>(rows - i, [&](auto rest) { f(i, rest); });
   }
 
   /// store(i, j, (A Bᵀ)ᵢⱼ) for all i, j; for i ≥ j and some more if kLower.
@@ -543,9 +546,9 @@ class PackedBackend {
         v[k] = a;
       }
     };
-    int i = n - n % kRows;
-    with_constant<kRows - 1>(n - i, [&](auto rest) { block(i, rest); });
-    for (i -= kRows; i >= 0; i -= kRows) block(i, Constant<kRows>{});
+    int i = n - n % kBlock;
+    with_constant<kBlock - 1>(n - i, [&](auto rest) { block(i, rest); });
+    for (i -= kBlock; i >= 0; i -= kBlock) block(i, Constant<kBlock>{});
   }
 };
 

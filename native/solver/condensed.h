@@ -19,7 +19,7 @@ class Condensed {
   template <class Arena>
   Condensed(const Dimensions& dims, const Sharing&, Arena&, Arena& kept, Arena& scratch)
       : d(dims), saddle(d, false, false, kept, kept) {
-    w = B::vector(kept, d.m);
+    for (Real** v : {&w, &w_factor}) *v = B::vector(kept, d.m);
     for (Real** v : {&ez, &rhs_z}) *v = B::vector(scratch, d.n);
     work = B::vector(scratch, d.n > d.q ? d.n : d.q);
     for (Real** v : {&enu, &rhs_nu}) *v = B::vector(scratch, d.q);
@@ -41,8 +41,12 @@ class Condensed {
   }
 
   void factor(const B& b, const Data<B>& data, const Real* weights) {
-    b.each(d.m, [&](int i) { w[i] = weights[i]; });
-    b.scaled_transpose(data.G, w, Gt);
+    const Real most(static_cast<Scalar>(kLargestFactorWeight)), curvature = root_mean_diagonal(b, data);
+    b.each(d.m, [&](int i) {
+      w[i] = weights[i];
+      w_factor[i] = min(weights[i], most * curvature / data.G_norm[i]);
+    });
+    b.scaled_transpose(data.G, w_factor, Gt);
     b.add_gram(data.Q, Scalar(1), Gt, H);
     saddle.factor(b, H);
     saddle.factor_equalities(b, data.A);
@@ -72,46 +76,63 @@ class Condensed {
 
  private:
   static constexpr int kRefinementSteps = 2;
+  /// √D of a row in the factor, at most this × √(mean of diag Q)/‖Gᵢ‖∞: half the digits are left to Q.
+  static constexpr double kLargestFactorWeight = sizeof(Scalar) == 8 ? 1e4 : 30;
 
   Dimensions d;
-  SaddlePoint<B> saddle;   // of H and A
-  typename B::Matrix Gt;   // Gᵀ W, n×m
-  typename B::Triangle H;  // n×n
-  Real* w;
+  SaddlePoint<B> saddle;              // of H and A
+  typename B::Matrix Gt;              // Gᵀ W, n×m
+  typename B::Triangle H;             // n×n
+  Real *w, *w_factor;                 // √D, and what of it the factor has
   Real *rhs_z, *rhs_nu, *rhs_lambda;  // right-hand sides
   Real *ez, *enu, *elambda;           // their residuals, then the corrections
   Real *work, *product;               // max(n, q), m
 
   /// λ = D(Gz − h) and s = −D⁻¹λ for a D that makes rows comparable: the mean of diag Q over ‖Gᵢ‖²∞.
   void start(const B& b, const Data<B>& data, Iterate<B>& x, InteriorPointWork<B>& v) {
-    const Real inverse_n(static_cast<Scalar>(1.0 / d.n));
-    b.diagonal(data.Q, rhs_z);
-    const Real curvature = sqrt(inverse_n * b.sum(d.n, [&](int j) { return rhs_z[j]; }));
-    const Real weight(static_cast<Scalar>(kStartWeight));
-    Real* const unit = v.t;
+    const Real curvature = root_mean_diagonal(b, data), weight(static_cast<Scalar>(kStartWeight));
+    Real *const unit = v.t, *const rest = v.ds, *const h = v.r;
+    // h less what is huge of the slack at the solution without inequalities, which `prepare`'s factor of Q
+    // gives
+    saddle.factor_equalities(b, data.A);
+    b.each(d.n, [&](int j) { x.z[j] = -data.p[j]; });
+    b.solve_lower(saddle.L, x.z);
+    saddle.eliminate(b, x.z, data.b, x.nu, work);
+    b.solve_upper(saddle.L, x.z);
+    b.multiply(data.G, x.z, x.s);
     b.each(d.m, [&](int i) {
       unit[i] = curvature / data.G_norm[i];
       v.w[i] = weight * unit[i];
+      x.s[i] = data.h[i] - x.s[i];
     });
+    cut_huge_slack(b, d.m, unit, x.s, rest);
+    b.each(d.m, [&](int i) { h[i] = data.h[i] - rest[i]; });
+
     factor(b, data, v.w);
     b.each(d.n, [&](int j) { x.z[j] = -data.p[j]; });
     b.each(d.q, [&](int k) { x.nu[k] = data.b[k]; });
-    solve_kkt(b, data, x.z, data.h, x.nu, x.lambda);
-    b.each(d.m, [&](int i) { x.s[i] = -x.lambda[i] / (v.w[i] * v.w[i]); });
+    solve_kkt(b, data, x.z, h, x.nu, x.lambda);
+    b.each(d.m, [&](int i) { x.s[i] = rest[i] - x.lambda[i] / (v.w[i] * v.w[i]); });
     push_inside(b, d.m, unit, x.lambda, x.s);
+  }
+
+  /// √(mean of diag Q)
+  Real root_mean_diagonal(const B& b, const Data<B>& data) const {
+    b.diagonal(data.Q, ez);
+    return sqrt(Real(static_cast<Scalar>(1.0 / d.n)) * b.sum(d.n, [&](int j) { return ez[j]; }));
   }
 
   /// dλ = D(G dz − aλ) leaves  H dz + Aᵀdν = az + GᵀD aλ,  A dz = aν.  dλ may be aλ.
   void solve_once(const B& b, const Data<B>& data, Real* z, const Real* alambda, Real* nu,
                   Real* dlambda) const {
-    b.each(d.m, [&](int i) { product[i] = w[i] * w[i] * alambda[i]; });
+    b.each(d.m, [&](int i) { product[i] = w_factor[i] * w_factor[i] * alambda[i]; });
     b.multiply_transpose(data.G, product, work);
     b.each(d.n, [&](int j) { z[j] = z[j] + work[j]; });
     b.solve_lower(saddle.L, z);
     saddle.eliminate(b, z, nu, nu, work);
     b.solve_upper(saddle.L, z);
     b.multiply(data.G, z, product);
-    b.each(d.m, [&](int i) { dlambda[i] = w[i] * w[i] * (product[i] - alambda[i]); });
+    b.each(d.m, [&](int i) { dlambda[i] = w_factor[i] * w_factor[i] * (product[i] - alambda[i]); });
   }
 
   /// What (dz, dλ, dν) leaves of the right-hand sides, in ez, elambda, enu.

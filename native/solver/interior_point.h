@@ -148,23 +148,46 @@ template <class B, class System>
 /// alone).
 constexpr double kStartWeight = 5.0;
 
-/// Pushes a starting point inside: (λ, s = −D⁻¹λ) solves the problem with its complementarity dropped, D =
-/// (kStartWeight·unit)², in units (unit for λᵢ, 1/unit for sᵢ) that make rows comparable. The least λ and s
-/// end at a fraction of the typical λ, so that scaling the objective or a row changes nothing.
+/// The slack q = h − Gz₀ at the solution z₀ without inequalities, cut where it is huge: rows far inside would
+/// otherwise pull the starting point to their own scale. What is cut off each row stays in `rest`.
+template <class B, class Real = typename B::Real>
+void cut_huge_slack(const B& b, int m, const Real* unit, Real* q, Real* rest) {
+  using Scalar = typename B::Scalar;
+  const Real zero(Scalar(0)), times(Scalar(10));
+  const Real violation = b.max(m, [&](int i) { return -q[i] * unit[i]; });
+  const Real nearest = b.min(m, [&](int i) { return abs(q[i] * unit[i]); });
+  const Real most = times * select(violation > zero, violation, nearest);
+  b.each(m, [&](int i) {
+    const Real kept = select(q[i] * unit[i] > most, most / unit[i], q[i]);
+    rest[i] = q[i] - kept;
+    q[i] = kept;
+  });
+}
+
+/// Pushes a starting point inside: (λ, s = −D⁻¹λ) solves the problem with its complementarity dropped, in
+/// units (`unit` for λᵢ, 1/unit for sᵢ) that make rows comparable. Both are shifted until the least is a
+/// fraction of a typical λ, so that scaling the objective or a row changes nothing. Rows with a huge slack
+/// have no say in the shift, and get a λ that keeps their complementarity in line with the others'.
 template <class B, class Real = typename B::Real>
 void push_inside(const B& b, int m, const Real* unit, Real* lambda, Real* s) {
   using Scalar = typename B::Scalar;
-  const Real zero(Scalar(0)), one(Scalar(1)), inverse_m(static_cast<Scalar>(1.0 / m));
-  const Real square =
-      inverse_m * b.sum(m, [&](int i) { return lambda[i] / unit[i] * (lambda[i] / unit[i]); });
-  const Real typical = select(square > zero, sqrt(square), one);
+  const Real zero(Scalar(0)), one(Scalar(1));
+  const Real active = b.sum(m, [&](int i) { return select(lambda[i] > zero, one, zero); });
+  const Real total = b.sum(m, [&](int i) { return max(lambda[i] / unit[i], zero); });
+  const Real nearest = b.min(m, [&](int i) { return abs(lambda[i] / unit[i]); });
+  const Real mean = select(active > zero, total / max(active, one), nearest);
+  const Real typical = select(mean > zero, mean, one);
+  const Real huge = Real(Scalar(30)) * typical;
+
   const Real least_lambda = Real(Scalar(0.3)) * typical, least_s = Real(Scalar(0.02)) * typical;
-  const Real now_lambda = b.min(m, [&](int i) { return lambda[i] / unit[i]; });
+  const Real now_lambda = max(b.min(m, [&](int i) { return lambda[i] / unit[i]; }), -huge);
   const Real now_s = b.min(m, [&](int i) { return s[i] * unit[i]; });
   const Real shift_lambda = max(least_lambda - now_lambda, zero), shift_s = max(least_s - now_s, zero);
   b.each(m, [&](int i) {
-    lambda[i] = lambda[i] + shift_lambda * unit[i];
-    s[i] = s[i] + shift_s / unit[i];
+    const Real slack = s[i] * unit[i] + shift_s;
+    const Real multiplier = max(lambda[i] / unit[i] + shift_lambda, least_lambda);
+    lambda[i] = unit[i] * select(slack > huge, min(multiplier, typical * huge / slack), multiplier);
+    s[i] = slack / unit[i];
   });
 }
 

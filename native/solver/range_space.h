@@ -155,11 +155,14 @@ class RangeSpace {
       unit[i] = select(unit[i] > zero, one / sqrt(unit[i]), one);
       w[i] = weight * unit[i];
     });
+    Real *const q = x.s, *const rest = v.ds;
+    b.each(d.m, [&](int i) { q[i] = offset[i]; });
+    cut_huge_slack(b, d.m, unit, q, rest);
     b.factor_scaled(R, w, T);
-    b.each(d.m, [&](int i) { x.lambda[i] = -w[i] * offset[i]; });
+    b.each(d.m, [&](int i) { x.lambda[i] = -w[i] * q[i]; });
     b.solve_scaled(R, w, T, x.lambda);
     b.each(d.m, [&](int i) {
-      x.s[i] = -x.lambda[i] / w[i];
+      x.s[i] = rest[i] - x.lambda[i] / w[i];
       x.lambda[i] = w[i] * x.lambda[i];
     });
     push_inside(b, d.m, unit, x.lambda, x.s);

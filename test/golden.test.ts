@@ -41,7 +41,7 @@ type Values = Record<'z' | 'lambda' | 'nu' | 'objective', readonly number[]> &
 
 function solve(golden: GoldenProblem, options: SolveOptions): Values & { gap: number } {
   const { Q, p, G, h, A, b } = golden;
-  using solution = qpSolveBatchSync({ Q, p, G, h, A, b } as QpProblem, options) as QpSolution;
+  using solution = qpSolveBatchSync({ Q, p, G, h, A, b }, options) as QpSolution;
   expect(solution.status).toEqual(['solved']);
   const upstream = (values: number[] | null) =>
     values === null ? null : tensor(values, [1, values.length], options.dtype ?? 'float64');
@@ -220,7 +220,7 @@ it('sorts the reference problems into those it must solve and those it must not 
 });
 
 describe('at full accuracy, the solution, the multipliers and all gradients are the known ones:', () => {
-  const tight: SolveOptions<DType> = { tolerance: 1e-12 };
+  const tight: SolveOptions = { tolerance: 1e-12 };
 
   it.each(ordinary.map((golden) => [golden.name, golden] as const))('%s', (_, golden) => {
     expectAccuracy(errorsOf(golden, solve(golden, tight)), limits(1e-8, 1e-7, 1e-6));

@@ -1,5 +1,5 @@
-// Places arrays one after another in a block of memory. With no memory it only counts, so that the code that places
-// arrays is also the code that says how many bytes they take.
+// Places arrays one after another in a block of memory. With no memory it only counts, so that the code that
+// places arrays is also the code that says how many bytes they take.
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,5 @@
-// The blocked backend: one problem at a time, for sizes at which W of them would not fit the cache side by side.
+// The blocked backend: one problem at a time, for sizes at which W of them would not fit the cache side by
+// side.
 //
 // Matrices are kept in strips of kStrip rows; inside a strip, column after column, so that a register tile of
 // kStrip × kColumns reads both of its operands as two contiguous streams whatever the size of the matrix:
@@ -37,8 +38,8 @@ class BlockedBackend {
     T* strip(int s) const { return data + static_cast<std::size_t>(s) * kStrip * columns; }
     int strips() const { return strips_of(rows); }
   };
-  /// Lower triangle by strips; strip s has the (s+1)·kStrip columns up to the end of its diagonal block. In a symmetric
-  /// matrix that block is full; in a factor it is zero above the diagonal, which holds reciprocals.
+  /// Lower triangle by strips; strip s has the (s+1)·kStrip columns up to the end of its diagonal block. In a
+  /// symmetric matrix that block is full; in a factor it is zero above the diagonal, which holds reciprocals.
   struct Triangle {
     T* data = nullptr;
     int size = 0;
@@ -79,7 +80,8 @@ class BlockedBackend {
     return check(rows[0], n);
   }
   template <class IO>
-  OPTNET_NOINLINE static RowCheck<T> load_symmetric(const Triangle& Q, const IO* const (&matrices)[1], T& asymmetry) {
+  OPTNET_NOINLINE static RowCheck<T> load_symmetric(const Triangle& Q, const IO* const (&matrices)[1],
+                                                    T& asymmetry) {
     const IO* q = matrices[0];
     const int n = Q.size;
     for (int i = 0; i < n; ++i) {
@@ -95,7 +97,8 @@ class BlockedBackend {
       for (int j0 = 0; j0 <= i0; j0 += kTile) {
         for (int i = i0; i < i0 + kTile && i < n; ++i) {
           for (int j = j0; j < j0 + kTile && j < n; ++j) {
-            const auto difference = static_cast<T>(q[static_cast<std::size_t>(i) * n + j] - q[static_cast<std::size_t>(j) * n + i]);
+            const auto difference = static_cast<T>(q[static_cast<std::size_t>(i) * n + j] -
+                                                   q[static_cast<std::size_t>(j) * n + i]);
             const T size = difference < 0 ? -difference : difference;
             asymmetry = size > asymmetry ? size : asymmetry;
           }
@@ -134,29 +137,33 @@ class BlockedBackend {
   /// L Lᵀ = Q. False where a pivot falls below `floor`·Qᵢᵢ.
   OPTNET_NOINLINE bool factor(const Triangle& Q, const Triangle& L, T floor) const {
     bool definite = true;
-    cholesky(L, [&](int s, int j, int v) { return load(Q.strip(s) + column(j) + v * kLane); },
-             [&](T pivot, T diagonal) {
-               definite = definite && pivot > floor * diagonal;
-               return 1 / OPTNET_ISA::sqrt(pivot);
-             });
+    cholesky(
+        L, [&](int s, int j, int v) { return load(Q.strip(s) + column(j) + v * kLane); },
+        [&](T pivot, T diagonal) {
+          definite = definite && pivot > floor * diagonal;
+          return 1 / OPTNET_ISA::sqrt(pivot);
+        });
     return definite;
   }
 
-  /// L Lᵀ = E in place; a row whose pivot falls below `floor`·Eᵢᵢ is dropped: its reciprocal pivot becomes zero.
+  /// L Lᵀ = E in place; a row whose pivot falls below `floor`·Eᵢᵢ is dropped: its reciprocal pivot becomes
+  /// zero.
   OPTNET_NOINLINE void factor_dropping(const Triangle& E, T floor) const {
-    cholesky(E, [&](int s, int j, int v) { return load(E.strip(s) + column(j) + v * kLane); },
-             [&](T pivot, T diagonal) { return pivot > floor * diagonal ? 1 / OPTNET_ISA::sqrt(pivot) : T(0); });
+    cholesky(
+        E, [&](int s, int j, int v) { return load(E.strip(s) + column(j) + v * kLane); },
+        [&](T pivot, T diagonal) { return pivot > floor * diagonal ? 1 / OPTNET_ISA::sqrt(pivot) : T(0); });
   }
 
   /// T Tᵀ = I + W R W, W = diag(w).
   OPTNET_NOINLINE void factor_scaled(const Triangle& A, const T* w, const Triangle& C) const {
-    cholesky(C,
-             [&](int s, int j, int v) {
-               const int row = s * kStrip + v * kLane;
-               const R scaled = load(A.strip(s) + column(j) + v * kLane) * load(w + row) * broadcast(w[j]);
-               return j >= row && j < row + kLane ? scaled + unit(j - row) : scaled;
-             },
-             [](T pivot, T) { return 1 / OPTNET_ISA::sqrt(pivot); });
+    cholesky(
+        C,
+        [&](int s, int j, int v) {
+          const int row = s * kStrip + v * kLane;
+          const R scaled = load(A.strip(s) + column(j) + v * kLane) * load(w + row) * broadcast(w[j]);
+          return j >= row && j < row + kLane ? scaled + unit(j - row) : scaled;
+        },
+        [](T pivot, T) { return 1 / OPTNET_ISA::sqrt(pivot); });
   }
   /// v ← (T Tᵀ)⁻¹ v
   void solve_scaled(const Triangle&, const T*, const Triangle& C, T* v) const {
@@ -173,8 +180,9 @@ class BlockedBackend {
       const T* g = G.strip(s);
       for (int j = 0; j < L.size; j += kColumns) {
         Tile x;
-        subtract_product(y, L.strip(j / kStrip) + j % kStrip, j, x,
-                         [&](int c, int v) { return j + c < L.size ? load(g + column(j + c) + v * kLane) : R{}; });
+        subtract_product(y, L.strip(j / kStrip) + j % kStrip, j, x, [&](int c, int v) {
+          return j + c < L.size ? load(g + column(j + c) + v * kLane) : R{};
+        });
         Diagonal d;
         d.read(L, j);
         finish(d, x);
@@ -191,7 +199,8 @@ class BlockedBackend {
         Tile x;
         subtract_product(A.strip(s), b, A.columns, x, [](int, int) { return R{}; });
         for (int c = 0; c < kColumns && j + c < B.rows; ++c) {
-          OPTNET_UNROLL for (int v = 0; v < kVectors; ++v) store(C.strip(s) + column(j + c) + v * kLane, -x.r[v][c]);
+          OPTNET_UNROLL for (int v = 0; v < kVectors; ++v)
+              store(C.strip(s) + column(j + c) + v * kLane, -x.r[v][c]);
         }
       }
     }
@@ -199,11 +208,13 @@ class BlockedBackend {
 
   /// E ← Y Yᵀ
   OPTNET_NOINLINE void gram(const Matrix& Y, const Triangle& E) const {
-    gram_tiles(Y, E, [](int, int, int) { return R{}; }, T(1));
+    gram_tiles(
+        Y, E, [](int, int, int) { return R{}; }, T(1));
   }
   /// E ← C + sign·Y Yᵀ. E may be C.
   OPTNET_NOINLINE void add_gram(const Triangle& C, T sign, const Matrix& Y, const Triangle& E) const {
-    gram_tiles(Y, E, [&](int s, int j, int v) { return load(C.strip(s) + column(j) + v * kLane); }, sign);
+    gram_tiles(
+        Y, E, [&](int s, int j, int v) { return load(C.strip(s) + column(j) + v * kLane); }, sign);
   }
 
   /// C ← Gᵀ diag(w)
@@ -229,7 +240,8 @@ class BlockedBackend {
         store_strip(a, rest);
         const T* column_c = l + column(first + c);
         x[c] = rest[c] * column_c[c];
-        OPTNET_UNROLL for (int t = 0; t < kVectors; ++t) a[t] = fma(-load(column_c + t * kLane), broadcast(x[c]), a[t]);
+        OPTNET_UNROLL for (int t = 0; t < kVectors; ++t) a[t] =
+            fma(-load(column_c + t * kLane), broadcast(x[c]), a[t]);
       }
       std::memcpy(v + first, x, sizeof x);
     }
@@ -277,7 +289,8 @@ class BlockedBackend {
         load_strip(x + s * kStrip, xs);
         const T* a = A.data + s * stride + column(k);
         OPTNET_UNROLL for (int c = 0; c < kLane; ++c) {
-          OPTNET_UNROLL for (int v = 0; v < kVectors; ++v) sums[c] = fma(load(a + c * kStrip + v * kLane), xs[v], sums[c]);
+          OPTNET_UNROLL for (int v = 0; v < kVectors; ++v) sums[c] =
+              fma(load(a + c * kStrip + v * kLane), xs[v], sums[c]);
         }
       }
       store(y + k, fold(sums));
@@ -426,7 +439,8 @@ class BlockedBackend {
     return a[0];
   }
 
-  /// Lane c of the result: the sum of all lanes of sums[c]. Halves are folded onto each other, two registers at a time.
+  /// Lane c of the result: the sum of all lanes of sums[c]. Halves are folded onto each other, two registers
+  /// at a time.
   static OPTNET_INLINE R fold(const R (&sums)[kLane]) {
     R a[kLane];
     OPTNET_UNROLL for (int c = 0; c < kLane; ++c) a[c] = sums[c];
@@ -443,7 +457,8 @@ class BlockedBackend {
       return fold_from<kGroup / 2>(a);
     }
   }
-  /// a and b hold sums in groups of kGroup lanes; the result holds them in groups of half that, a's and b's in turn.
+  /// a and b hold sums in groups of kGroup lanes; the result holds them in groups of half that, a's and b's
+  /// in turn.
   template <int kGroup, int... kAt>
   static OPTNET_INLINE R fold_pair(R a, R b, std::integer_sequence<int, kAt...>) {
     constexpr auto from = [](int i, int half) {
@@ -476,7 +491,8 @@ class BlockedBackend {
       }
     }
     if (k < columns) {
-      OPTNET_UNROLL for (int v = 0; v < kVectors; ++v) a[v] = fma(load(strip + column(k) + v * kLane), broadcast(-x[k]), a[v]);
+      OPTNET_UNROLL for (int v = 0; v < kVectors; ++v) a[v] =
+          fma(load(strip + column(k) + v * kLane), broadcast(-x[k]), a[v]);
     }
     OPTNET_UNROLL for (int v = 0; v < kVectors; ++v) a[v] = a[v] + odd[v];
   }
@@ -501,7 +517,8 @@ class BlockedBackend {
     }
   }
 
-  /// The kColumns × kColumns block on a factor's diagonal: l[t][c] = L(j+c, j+t), reciprocals on the diagonal.
+  /// The kColumns × kColumns block on a factor's diagonal: l[t][c] = L(j+c, j+t), reciprocals on the
+  /// diagonal.
   struct Diagonal {
     T l[kColumns][kColumns];
 

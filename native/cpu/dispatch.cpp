@@ -7,9 +7,10 @@
 
 namespace optnet {
 
-#define OPTNET_DECLARE(isa)                                                                                   \
-  namespace isa {                                                                                             \
-  std::unique_ptr<UnitSolver> make(const Shape& shape, const Sharing& sharing, DType dtype, Precision precision); \
+#define OPTNET_DECLARE(isa)                                                                 \
+  namespace isa {                                                                           \
+  std::unique_ptr<UnitSolver> make(const Shape& shape, const Sharing& sharing, DType dtype, \
+                                   Precision precision);                                    \
   }
 #ifdef OPTNET_HAS_avx512
 OPTNET_DECLARE(avx512)
@@ -37,8 +38,9 @@ namespace {
          __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("popcnt");
 }
 [[maybe_unused]] bool has_avx512() {
-  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd") &&
-         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+         __builtin_cpu_supports("avx512vl");
 }
 #endif
 

@@ -1,7 +1,7 @@
 // Compiled once for each instruction set, with that set's flags and OPTNET_ISA its name.
+#include <cstdlib>
 #include "cpu/mixed.h"
 #include "cpu/units.h"
-#include <cstdlib>
 
 namespace optnet::OPTNET_ISA {
 namespace {
@@ -16,11 +16,12 @@ std::unique_ptr<UnitSolver> with_form(const Shape& shape, const Sharing& sharing
 
 template <class B>
 std::unique_ptr<UnitSolver> with_dtype(const Shape& shape, const Sharing& sharing, DType dtype) {
-  return dtype == DType::kFloat64 ? with_form<B, double>(shape, sharing) : with_form<B, float>(shape, sharing);
+  return dtype == DType::kFloat64 ? with_form<B, double>(shape, sharing)
+                                  : with_form<B, float>(shape, sharing);
 }
 
-/// Packs pay as long as the triangles of W problems stay in the second-level cache. By shape alone, so that a problem's
-/// result does not depend on its batch.
+/// Packs pay as long as the triangles of W problems stay in the second-level cache. By shape alone, so that a
+/// problem's result does not depend on its batch.
 bool fits_packs(const Shape& shape) {
   const char* force = std::getenv("OPTNET_FORCE_BLOCKED");
   if (force) return false;
@@ -29,19 +30,22 @@ bool fits_packs(const Shape& shape) {
 
 template <class Packed, class Blocked>
 std::unique_ptr<UnitSolver> with_backend(const Shape& shape, const Sharing& sharing, DType dtype) {
-  return fits_packs(shape) ? with_dtype<Packed>(shape, sharing, dtype) : with_dtype<Blocked>(shape, sharing, dtype);
+  return fits_packs(shape) ? with_dtype<Packed>(shape, sharing, dtype)
+                           : with_dtype<Blocked>(shape, sharing, dtype);
 }
 
 }  // namespace
 
-std::unique_ptr<UnitSolver> make(const Shape& shape, const Sharing& sharing, DType dtype, Precision precision) {
+std::unique_ptr<UnitSolver> make(const Shape& shape, const Sharing& sharing, DType dtype,
+                                 Precision precision) {
   switch (precision) {
     case Precision::kSingle:
-      return with_backend<PackedBackend<Pack<float, kLanes<float>>>, BlockedBackend<float>>(shape, sharing, dtype);
-    case Precision::kMixed:
-      return with_backend<MixedPacked, MixedBlocked>(shape, sharing, dtype);
+      return with_backend<PackedBackend<Pack<float, kLanes<float>>>, BlockedBackend<float>>(shape, sharing,
+                                                                                            dtype);
+    case Precision::kMixed: return with_backend<MixedPacked, MixedBlocked>(shape, sharing, dtype);
     default:
-      return with_backend<PackedBackend<Pack<double, kLanes<double>>>, BlockedBackend<double>>(shape, sharing, dtype);
+      return with_backend<PackedBackend<Pack<double, kLanes<double>>>, BlockedBackend<double>>(shape, sharing,
+                                                                                               dtype);
   }
 }
 

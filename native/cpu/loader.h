@@ -1,4 +1,5 @@
-// Copies the caller's row-major data into a backend's layout, and checks them on the way, while they are in the cache.
+// Copies the caller's row-major data into a backend's layout, and checks them on the way, while they are in
+// the cache.
 #pragma once
 
 #include <cstddef>
@@ -43,7 +44,8 @@ class Loader {
     const IO* source[W];
     const auto lanes_of = [&](const Datum& datum, std::size_t size) {
       for (int l = 0; l < W; ++l) {
-        const std::size_t index = datum.batched ? first + static_cast<std::size_t>(l < count ? l : count - 1) : 0;
+        const std::size_t index =
+            datum.batched ? first + static_cast<std::size_t>(l < count ? l : count - 1) : 0;
         source[l] = static_cast<const IO*>(datum.data) + index * size;
       }
     };
@@ -51,8 +53,8 @@ class Loader {
       lanes_of(datum, static_cast<std::size_t>(size));
       return load_vector(v, size, source, first, datum.batched ? count : 1, name);
     };
-    const auto rows = [&](const Datum& datum, const typename B::Matrix& M, Real* norms, const Scalar* shared_norms,
-                          char name) -> Failure {
+    const auto rows = [&](const Datum& datum, const typename B::Matrix& M, Real* norms,
+                          const Scalar* shared_norms, char name) -> Failure {
       if (!datum.batched) {
         for (int i = 0; i < M.rows; ++i) norms[i] = Real(shared_norms[i]);
         return {};
@@ -93,10 +95,12 @@ class Loader {
     std::size_t at = 0;
     for (auto x = static_cast<Scalar>(values[0]); x - x == 0; x = static_cast<Scalar>(values[at])) ++at;
     const auto width = static_cast<std::size_t>(n);
-    return {Failure::Code::kNotFinite, argument, index, static_cast<int>(at / width), static_cast<int>(at % width)};
+    return {Failure::Code::kNotFinite, argument, index, static_cast<int>(at / width),
+            static_cast<int>(at % width)};
   }
 
-  static Failure load_vector(Real* v, int n, const IO* const (&source)[W], std::size_t first, int count, char name) {
+  static Failure load_vector(Real* v, int n, const IO* const (&source)[W], std::size_t first, int count,
+                             char name) {
     const RowCheck<Real> check = B::load_row(v, n, source);
     for (int l = 0; l < count; ++l) {
       if (!(lane(check.nothing, l) == 0)) return not_finite(name, first + l, source[l], n);
@@ -106,8 +110,8 @@ class Loader {
 
   /// Row by row: interleaved, checked and measured; a row of zeros counts as one of norm 1.
   template <class StoreNorm>
-  static Failure load_matrix(const typename B::Matrix& M, const IO* const (&source)[W], std::size_t first, int count,
-                             char name, StoreNorm store_norm) {
+  static Failure load_matrix(const typename B::Matrix& M, const IO* const (&source)[W], std::size_t first,
+                             int count, char name, StoreNorm store_norm) {
     const IO* rows[W];
     Real nothing(Scalar(0));
     for (int i = 0; i < M.rows; ++i) {
@@ -122,13 +126,15 @@ class Loader {
     return {};
   }
 
-  static Failure load_symmetric(const typename B::Triangle& Q, const IO* const (&source)[W], std::size_t first, int count) {
+  static Failure load_symmetric(const typename B::Triangle& Q, const IO* const (&source)[W],
+                                std::size_t first, int count) {
     Real asymmetry(Scalar(0));
     const RowCheck<Real> check = B::load_symmetric(Q, source, asymmetry);
     for (int l = 0; l < count; ++l) {
       if (!(lane(check.nothing, l) == 0)) return not_finite('Q', first + l, source[l], Q.size);
       const auto allowed = static_cast<double>(lane(check.norm, l)) * (sizeof(IO) == 8 ? 1e-9 : 1e-5);
-      if (static_cast<double>(lane(asymmetry, l)) > allowed) return not_symmetric(first + l, source[l], Q.size, allowed);
+      if (static_cast<double>(lane(asymmetry, l)) > allowed)
+        return not_symmetric(first + l, source[l], Q.size, allowed);
     }
     return {};
   }

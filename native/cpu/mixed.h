@@ -1,8 +1,8 @@
-// Mixed precision: the factor that changes with each iteration is float32, every solve with it is refined once in
-// float64, and all else is float64. The derivative's factor is float64 too.
+// Mixed precision: the factor that changes with each iteration is float32, every solve with it is refined
+// once in float64, and all else is float64. The derivative's factor is float64 too.
 //
-// T = I + W R W may be very badly conditioned near the solution (its diagonal spans the squares of λ/s), so it is scaled
-// to a unit diagonal, C T C with C = diag(T)^-½, before it is rounded to float32.
+// T = I + W R W may be very badly conditioned near the solution (its diagonal spans the squares of λ/s), so
+// it is scaled to a unit diagonal, C T C with C = diag(T)^-½, before it is rounded to float32.
 #pragma once
 
 #include "cpu/blocked.h"
@@ -16,7 +16,8 @@ constexpr float kLeastPivot = 1e-7F;
 OPTNET_INLINE double to_double(float x) { return x; }
 OPTNET_INLINE float to_float(double x) { return static_cast<float>(x); }
 
-/// What the two mixed backends share. Base: the float64 backend; Narrow: the float32 one with as many problems.
+/// What the two mixed backends share. Base: the float64 backend; Narrow: the float32 one with as many
+/// problems.
 template <class Base, class Narrow>
 class MixedBackend : public Base {
  public:
@@ -32,8 +33,12 @@ class MixedBackend : public Base {
   };
 
   static Factor factor_storage(Arena& arena, int size) {
-    return {Narrow::triangle(arena, size, false), Narrow::vector(arena, size), Narrow::vector(arena, size),
-            Base::vector(arena, size),           Base::vector(arena, size),   Base::vector(arena, size),
+    return {Narrow::triangle(arena, size, false),
+            Narrow::vector(arena, size),
+            Narrow::vector(arena, size),
+            Base::vector(arena, size),
+            Base::vector(arena, size),
+            Base::vector(arena, size),
             Base::vector(arena, size)};
   }
 
@@ -73,13 +78,12 @@ class MixedBackend : public Base {
 
   /// From R and u, packs.
   template <class T = Base>
-  OPTNET_NOINLINE void factor_narrow(const Triangle& R, const Factor& F) const requires(T::kWidth > 1) {
+  OPTNET_NOINLINE void factor_narrow(const Triangle& R, const Factor& F) const
+    requires(T::kWidth > 1)
+  {
     Base::read(R, [&](auto r) {
       Narrow::cholesky(
-          F.L,
-          [&](int i, int j) {
-            return i == j ? NarrowReal(1.0F) : F.u[i] * to_float(r(i)[j]) * F.u[j];
-          },
+          F.L, [&](int i, int j) { return i == j ? NarrowReal(1.0F) : F.u[i] * to_float(r(i)[j]) * F.u[j]; },
           [](NarrowReal pivot, NarrowReal) {
             return NarrowReal(1.0F) / sqrt(max(pivot, NarrowReal(kLeastPivot)));
           });
@@ -88,7 +92,9 @@ class MixedBackend : public Base {
 
   /// From R and u, one problem: its strips are half as high in float64.
   template <class T = Base>
-  OPTNET_NOINLINE void factor_narrow(const Triangle& R, const Factor& F) const requires(T::kWidth == 1) {
+  OPTNET_NOINLINE void factor_narrow(const Triangle& R, const Factor& F) const
+    requires(T::kWidth == 1)
+  {
     using V = typename Narrow::R;
     constexpr int kLane = Narrow::kLane;
     Narrow::cholesky(
@@ -100,8 +106,10 @@ class MixedBackend : public Base {
           const auto half = [&](int first) {
             typename Base::R wide{};
             const int strip = first / Base::kStrip;
-            if (strip < R.strips() && j < (strip + 1) * Base::kStrip) {  // above the diagonal nothing is stored
-              std::memcpy(&wide, R.strip(strip) + static_cast<std::size_t>(j) * Base::kStrip + first % Base::kStrip,
+            if (strip < R.strips() &&
+                j < (strip + 1) * Base::kStrip) {  // above the diagonal nothing is stored
+              std::memcpy(&wide,
+                          R.strip(strip) + static_cast<std::size_t>(j) * Base::kStrip + first % Base::kStrip,
                           sizeof wide);
             }
             return __builtin_convertvector(wide, Register<float, kLane / 2>);

@@ -12,8 +12,8 @@ namespace optnet::OPTNET_ISA {
 
 /// out[i][j] ← scale·(u[i] v[j] + x[i] y[j])
 template <class IO>
-OPTNET_NOINLINE void outer(int rows, int columns, double scale, const double* u, const double* v, const double* x, const double* y,
-           IO* out) {
+OPTNET_NOINLINE void outer(int rows, int columns, double scale, const double* u, const double* v,
+                           const double* x, const double* y, IO* out) {
   constexpr int kLane = kLanes<double>;
   for (int i = 0; i < rows; ++i) {
     const double ui = scale * u[i], xi = scale * x[i];
@@ -35,9 +35,11 @@ OPTNET_NOINLINE void outer(int rows, int columns, double scale, const double* u,
 
 constexpr int kSumRows = 4;
 
-/// A tile of Σ over the batch, in registers; each entry is one sum in the order of the batch, whatever the tiling.
+/// A tile of Σ over the batch, in registers; each entry is one sum in the order of the batch, whatever the
+/// tiling.
 template <class P>
-void sum_tile(std::size_t batch, const UnitSolver::OuterSum& sum, int i, int rows, int j, DType dtype, void* out) {
+void sum_tile(std::size_t batch, const UnitSolver::OuterSum& sum, int i, int rows, int j, DType dtype,
+              void* out) {
   P acc[kSumRows] = {P(0), P(0), P(0), P(0)};
   for (std::size_t b = 0; b < batch; ++b) {
     const double *u = sum.u + b * sum.rows + i, *x = sum.x + b * sum.rows + i;
@@ -60,13 +62,14 @@ void sum_tile(std::size_t batch, const UnitSolver::OuterSum& sum, int i, int row
 }
 
 /// Rows [first, last) of scale·Σ (u vᵀ + x yᵀ) over the batch.
-inline void sum_outer_products(std::size_t batch, const UnitSolver::OuterSum& sum, int first, int last, DType dtype,
-                               void* out) {
+inline void sum_outer_products(std::size_t batch, const UnitSolver::OuterSum& sum, int first, int last,
+                               DType dtype, void* out) {
   constexpr int kBlock = 2 * kLanes<double>;
   for (int i = first; i < last; i += kSumRows) {
     const int rows = last - i < kSumRows ? last - i : kSumRows;
     int j = 0;
-    for (; j + kBlock <= sum.columns; j += kBlock) sum_tile<Pack<double, kBlock>>(batch, sum, i, rows, j, dtype, out);
+    for (; j + kBlock <= sum.columns; j += kBlock)
+      sum_tile<Pack<double, kBlock>>(batch, sum, i, rows, j, dtype, out);
     for (; j < sum.columns; ++j) sum_tile<Pack<double, 1>>(batch, sum, i, rows, j, dtype, out);
   }
 }

@@ -1,8 +1,9 @@
-// The packed backend: W problems side by side, element (i, j) of all of them in one Pack. No kernel mixes lanes, so each
-// problem goes through the same operations in the same order whoever shares its pack.
+// The packed backend: W problems side by side, element (i, j) of all of them in one Pack. No kernel mixes
+// lanes, so each problem goes through the same operations in the same order whoever shares its pack.
 //
-// A matrix that the batch shares is stored once, as plain numbers, and broadcast as it is read. Every dense kernel is a
-// product of rows by rows (A·Bᵀ): rows are contiguous in both operands, and one register tile serves them all.
+// A matrix that the batch shares is stored once, as plain numbers, and broadcast as it is read. Every dense
+// kernel is a product of rows by rows (A·Bᵀ): rows are contiguous in both operands, and one register tile
+// serves them all.
 #pragma once
 
 #include <cstddef>
@@ -90,7 +91,8 @@ class PackedBackend {
 
   static Matrix matrix(Arena& arena, int rows, int columns, bool shared) {
     const std::size_t count = static_cast<std::size_t>(rows) * columns;
-    return {shared ? static_cast<void*>(arena.take<Scalar>(count)) : arena.take<P>(count), rows, columns, shared};
+    return {shared ? static_cast<void*>(arena.take<Scalar>(count)) : arena.take<P>(count), rows, columns,
+            shared};
   }
   static Triangle triangle(Arena& arena, int size, bool shared) {
     const std::size_t count = static_cast<std::size_t>(size) * (size + 1) / 2;
@@ -116,7 +118,8 @@ class PackedBackend {
   }
   /// Loads the lower triangle of n×n matrices; `asymmetry` is the largest |Qᵢⱼ − Qⱼᵢ|.
   template <class IO>
-  OPTNET_NOINLINE static RowCheck<P> load_symmetric(const Triangle& Q, const IO* const (&matrices)[kWidth], P& asymmetry) {
+  OPTNET_NOINLINE static RowCheck<P> load_symmetric(const Triangle& Q, const IO* const (&matrices)[kWidth],
+                                                    P& asymmetry) {
     RowCheck<P> check;
     P difference(0);
     const IO* rows[kWidth];
@@ -169,27 +172,33 @@ class PackedBackend {
   OPTNET_NOINLINE Mask factor(const Triangle& Q, const Triangle& L, Scalar floor) const {
     Mask definite(true);
     read(Q, [&](auto source) {
-      cholesky(L, [&](int i, int j) { return source(i)[j]; },
-               [&](P pivot, P diagonal) {
-                 definite = definite & (pivot > P(floor) * diagonal);
-                 return P(1) / sqrt(pivot);
-               });
+      cholesky(
+          L, [&](int i, int j) { return source(i)[j]; },
+          [&](P pivot, P diagonal) {
+            definite = definite & (pivot > P(floor) * diagonal);
+            return P(1) / sqrt(pivot);
+          });
     });
     return definite;
   }
 
-  /// L Lᵀ = E in place. A row whose pivot falls below `floor`·Eᵢᵢ depends on those before it and is dropped: its
-  /// reciprocal pivot becomes zero, and so does its unknown in every solve.
+  /// L Lᵀ = E in place. A row whose pivot falls below `floor`·Eᵢᵢ depends on those before it and is dropped:
+  /// its reciprocal pivot becomes zero, and so does its unknown in every solve.
   OPTNET_NOINLINE void factor_dropping(const Triangle& E, Scalar floor) const {
-    cholesky(E, [&](int i, int j) { return own(E, i)[j]; },
-             [&](P pivot, P diagonal) { return select(pivot > P(floor) * diagonal, P(1) / sqrt(pivot), P(0)); });
+    cholesky(
+        E, [&](int i, int j) { return own(E, i)[j]; },
+        [&](P pivot, P diagonal) { return select(pivot > P(floor) * diagonal, P(1) / sqrt(pivot), P(0)); });
   }
 
   /// T Tᵀ = I + W R W, W = diag(w).
   OPTNET_NOINLINE void factor_scaled(const Triangle& R, const P* w, const Triangle& T) const {
     read(R, [&](auto source) {
-      cholesky(T, [&](int i, int j) { return i == j ? fma(w[i] * source(i)[j], w[j], P(1)) : w[i] * source(i)[j] * w[j]; },
-               [](P pivot, P) { return P(1) / sqrt(pivot); });
+      cholesky(
+          T,
+          [&](int i, int j) {
+            return i == j ? fma(w[i] * source(i)[j], w[j], P(1)) : w[i] * source(i)[j] * w[j];
+          },
+          [](P pivot, P) { return P(1) / sqrt(pivot); });
     });
   }
   /// v ← (T Tᵀ)⁻¹ v
@@ -202,9 +211,7 @@ class PackedBackend {
 
   /// Y ← G L⁻ᵀ, that is, each row g of G becomes L⁻¹g. Y may be G.
   OPTNET_NOINLINE void solve_rows(const Triangle& L, const Matrix& G, const Matrix& Y) const {
-    read(L, [&](auto l) {
-      read(G, [&](auto g) { solve_rows(l, L.size, g, G.rows, Y); });
-    });
+    read(L, [&](auto l) { read(G, [&](auto g) { solve_rows(l, L.size, g, G.rows, Y); }); });
   }
 
   /// C ← A Bᵀ
@@ -308,7 +315,8 @@ class PackedBackend {
           y[k] = yk;
         }
         OPTNET_UNROLL for (int t = 0; t < MR; ++t) {
-          OPTNET_UNROLL for (int u = 0; u < MR; ++u) acc[t] = fma(t < u ? r(i + u)[i + t] : r(i + t)[i + u], xi[u], acc[t]);
+          OPTNET_UNROLL for (int u = 0; u < MR; ++u) acc[t] =
+              fma(t < u ? r(i + u)[i + t] : r(i + t)[i + u], xi[u], acc[t]);
           y[i + t] = acc[t];
         }
       });
@@ -322,7 +330,8 @@ class PackedBackend {
     });
   }
 
-  /// Left-looking Cholesky into C: source(i, j) gives the matrix, invert(pivot, diagonal) the reciprocal pivot.
+  /// Left-looking Cholesky into C: source(i, j) gives the matrix, invert(pivot, diagonal) the reciprocal
+  /// pivot.
   template <class Source, class Invert>
   static OPTNET_INLINE void cholesky(const Triangle& C, Source source, Invert invert) {
     const int n = C.size;

@@ -1,8 +1,9 @@
-// The SIMD wrapper: `Pack<T, W>` holds one number of each of W problems. Built once per instruction set, in a namespace
-// of its own (OPTNET_ISA), so that code for different CPUs can live in one binary.
+// The SIMD wrapper: `Pack<T, W>` holds one number of each of W problems. Built once per instruction set, in a
+// namespace of its own (OPTNET_ISA), so that code for different CPUs can live in one binary.
 //
-// Multiply–add is always explicit and the compiler may not contract on its own (-ffp-contract=off): a problem's result
-// then has the same bits whether its data sit in a lane of a register or in a scalar (W = 1).
+// Multiply–add is always explicit and the compiler may not contract on its own (-ffp-contract=off): a
+// problem's result then has the same bits whether its data sit in a lane of a register or in a scalar (W =
+// 1).
 #pragma once
 
 #include <cmath>
@@ -28,7 +29,8 @@
 
 namespace optnet::OPTNET_ISA {
 
-// OPTNET_EMULATE_WIDE: registers as wide as AVX-512's on a CPU without it, for tests of what depends on the width.
+// OPTNET_EMULATE_WIDE: registers as wide as AVX-512's on a CPU without it, for tests of what depends on the
+// width.
 #if defined(__AVX512F__) || defined(OPTNET_EMULATE_WIDE)
 constexpr int kVectorBytes = 64;
 constexpr int kVectorRegisters = 32;
@@ -89,22 +91,30 @@ OPTNET_INLINE F32 sqrt(F32 a) {
 #elif defined(__AVX512F__)
 using F64 = Register<double, 8>;
 using F32 = Register<float, 16>;
-OPTNET_INLINE F64 fma(F64 a, F64 b, F64 c) { return (F64)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c); }
+OPTNET_INLINE F64 fma(F64 a, F64 b, F64 c) {
+  return (F64)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
+}
 OPTNET_INLINE F32 fma(F32 a, F32 b, F32 c) { return (F32)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }
 OPTNET_INLINE F64 sqrt(F64 a) { return (F64)_mm512_sqrt_pd((__m512d)a); }
 OPTNET_INLINE F32 sqrt(F32 a) { return (F32)_mm512_sqrt_ps((__m512)a); }
 #elif defined(__AVX2__)
 using F64 = Register<double, 4>;
 using F32 = Register<float, 8>;
-OPTNET_INLINE F64 fma(F64 a, F64 b, F64 c) { return (F64)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c); }
+OPTNET_INLINE F64 fma(F64 a, F64 b, F64 c) {
+  return (F64)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
+}
 OPTNET_INLINE F32 fma(F32 a, F32 b, F32 c) { return (F32)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c); }
 OPTNET_INLINE F64 sqrt(F64 a) { return (F64)_mm256_sqrt_pd((__m256d)a); }
 OPTNET_INLINE F32 sqrt(F32 a) { return (F32)_mm256_sqrt_ps((__m256)a); }
 #elif defined(__aarch64__)
 using F64 = Register<double, 2>;
 using F32 = Register<float, 4>;
-OPTNET_INLINE F64 fma(F64 a, F64 b, F64 c) { return (F64)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b); }
-OPTNET_INLINE F32 fma(F32 a, F32 b, F32 c) { return (F32)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b); }
+OPTNET_INLINE F64 fma(F64 a, F64 b, F64 c) {
+  return (F64)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b);
+}
+OPTNET_INLINE F32 fma(F32 a, F32 b, F32 c) {
+  return (F32)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+}
 OPTNET_INLINE F64 sqrt(F64 a) { return (F64)vsqrtq_f64((float64x2_t)a); }
 OPTNET_INLINE F32 sqrt(F32 a) { return (F32)vsqrtq_f32((float32x4_t)a); }
 #else
@@ -127,8 +137,8 @@ OPTNET_INLINE float fma(float a, float b, float c) { return a * b + c; }
 OPTNET_INLINE double sqrt(double a) { return __builtin_sqrt(a); }
 OPTNET_INLINE float sqrt(float a) { return __builtin_sqrtf(a); }
 
-/// Keeps a loaded operand in a register: gcc would fold the load into each multiply–add that uses it, and load it again
-/// and again (54.6 → 72.8 GFLOP/s at n = 100 on Zen 5).
+/// Keeps a loaded operand in a register: gcc would fold the load into each multiply–add that uses it, and
+/// load it again and again (54.6 → 72.8 GFLOP/s at n = 100 on Zen 5).
 template <class R>
 OPTNET_INLINE void keep_in_register([[maybe_unused]] R& r) {
 #if defined(OPTNET_EMULATE_WIDE)
@@ -185,7 +195,8 @@ struct Pack {
   R r[kRegisters];
 
   Pack() = default;
-  OPTNET_INLINE Pack(T x) {  // NOLINT(google-explicit-constructor): a constant is the same number in each problem
+  OPTNET_INLINE Pack(
+      T x) {  // NOLINT(google-explicit-constructor): a constant is the same number in each problem
     OPTNET_UNROLL for (auto& v : r) v = x - R{};
   }
 
@@ -234,7 +245,8 @@ struct Pack {
       if constexpr (W == 1) {
         return r[0];
       } else {
-        return reinterpret_cast<const std::conditional_t<sizeof(T) == 8, std::int64_t, std::int32_t>*>(this)[l] != 0;
+        return reinterpret_cast<const std::conditional_t<sizeof(T) == 8, std::int64_t, std::int32_t>*>(
+                   this)[l] != 0;
       }
     }
     template <class F>
@@ -309,7 +321,8 @@ OPTNET_INLINE P larger(P a, P b) {
   return max(a, b);
 }
 
-/// What loading a row found: the largest magnitude, and Σ 0·x, which is 0 if every number is finite and NaN if not.
+/// What loading a row found: the largest magnitude, and Σ 0·x, which is 0 if every number is finite and NaN
+/// if not.
 template <class Real>
 struct RowCheck {
   Real norm{0}, nothing{0};
@@ -327,7 +340,7 @@ OPTNET_INLINE Pack<float, W> to_float(const Pack<double, W>& a) {
   using Half = Register<float, W / 2>;
   Pack<float, W> out;
   out.r[0] = join(__builtin_convertvector(a.r[0], Half), __builtin_convertvector(a.r[1], Half),
-               std::make_integer_sequence<int, W>{});
+                  std::make_integer_sequence<int, W>{});
   return out;
 }
 template <int W>

@@ -1,5 +1,5 @@
-// What the engine knows of a CPU backend: memory to reserve, data to load, units of work to run. A unit is a pack of
-// problems, or one problem. Implemented once for each backend, form, precision and instruction set.
+// What the engine knows of a CPU backend: memory to reserve, data to load, units of work to run. A unit is a
+// pack of problems, or one problem. Implemented once for each backend, form, precision and instruction set.
 #pragma once
 
 #include <cstddef>
@@ -38,27 +38,30 @@ class UnitSolver {
 
   /// Factors what the batch shares. False: the shared Q is not positive definite.
   virtual bool prepare_shared(const Memory& memory) const = 0;
-  /// Solves one unit and writes its part of `results` and `solution` (z, lambda, nu). Returns the first problem of the
-  /// unit whose Q is not positive definite, or -1.
-  virtual int solve(std::size_t unit, const Memory& memory, const SolverSettings& settings, bool differentiable,
-                    const Results& results, const BatchVectors& solution) const = 0;
+  /// Solves one unit and writes its part of `results` and `solution` (z, lambda, nu). Returns the first
+  /// problem of the unit whose Q is not positive definite, or -1.
+  virtual int solve(std::size_t unit, const Memory& memory, const SolverSettings& settings,
+                    bool differentiable, const Results& results, const BatchVectors& solution) const = 0;
   /// dz, dλ, dν of one unit into `vectors`, and the gradients of data given per problem into `gradients`.
-  virtual void backward(std::size_t unit, const Memory& memory, const Problem& layout, const Upstream& upstream,
-                        const Gradients& gradients, const BatchVectors& vectors) const = 0;
+  virtual void backward(std::size_t unit, const Memory& memory, const Problem& layout,
+                        const Upstream& upstream, const Gradients& gradients,
+                        const BatchVectors& vectors) const = 0;
   /// Rows [first, last) of Σ over the batch of scale·(u vᵀ + x yᵀ), an outer product a problem.
   struct OuterSum {
     const double *u, *v, *x, *y;
     int rows, columns;
     double scale;
   };
-  virtual void sum_outer(std::size_t batch, const OuterSum& sum, int first, int last, DType dtype, void* out) const = 0;
+  virtual void sum_outer(std::size_t batch, const OuterSum& sum, int first, int last, DType dtype,
+                         void* out) const = 0;
 };
 
 /// What was compiled for one instruction set.
 struct InstructionSet {
   const char* name;
   bool (*usable)();
-  std::unique_ptr<UnitSolver> (*make)(const Shape& shape, const Sharing& sharing, DType dtype, Precision precision);
+  std::unique_ptr<UnitSolver> (*make)(const Shape& shape, const Sharing& sharing, DType dtype,
+                                      Precision precision);
 };
 
 /// The best one that this CPU can run, or the one that the environment variable OPTNET_INSTRUCTION_SET names.

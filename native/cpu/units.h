@@ -36,7 +36,8 @@ class Units final : public UnitSolver {
   using Scalar = typename B::Scalar;
   static constexpr int W = B::kWidth;
 
-  Units(const Shape& shape, const Sharing& sharing) : batch_(shape.batch), d_{shape.n, shape.m, shape.q}, sharing_(sharing) {}
+  Units(const Shape& shape, const Sharing& sharing)
+      : batch_(shape.batch), d_{shape.n, shape.m, shape.q}, sharing_(sharing) {}
 
   std::size_t lanes() const override { return W; }
   bool keeps_data() const override { return kKind == FormKind::kCondensed; }
@@ -88,10 +89,10 @@ class Units final : public UnitSolver {
       results.dual_residual[i] = lane(report.dual, l);
       results.gap[i] = lane(report.gap, l);
       results.iterations[i] = iterations;
-      results.status[i] = static_cast<std::uint8_t>(lane(report.solved, l) ? Status::kSolved
-                                                    : iterations >= settings.max_iterations
-                                                        ? Status::kMaxIterations
-                                                        : Status::kNumericalError);
+      results.status[i] =
+          static_cast<std::uint8_t>(lane(report.solved, l)                  ? Status::kSolved
+                                    : iterations >= settings.max_iterations ? Status::kMaxIterations
+                                                                            : Status::kNumericalError);
       if (!lane(report.definite, l)) indefinite = l;
     }
     return indefinite;
@@ -112,7 +113,8 @@ class Units final : public UnitSolver {
     for (std::size_t i = first; i < first + count; ++i) own_gradients(i, layout, gradients, vectors);
   }
 
-  void sum_outer(std::size_t batch, const OuterSum& sum, int first, int last, DType dtype, void* out) const override {
+  void sum_outer(std::size_t batch, const OuterSum& sum, int first, int last, DType dtype,
+                 void* out) const override {
     sum_outer_products(batch, sum, first, last, dtype, out);
   }
 
@@ -147,14 +149,17 @@ class Units final : public UnitSolver {
       return;
     }
     const IO* rows[W];
-    for (int l = 0; l < W; ++l) rows[l] = static_cast<const IO*>(source) + (first + (l < count ? l : count - 1)) * n;
+    for (int l = 0; l < W; ++l)
+      rows[l] = static_cast<const IO*>(source) + (first + (l < count ? l : count - 1)) * n;
     B::load_row(v, n, rows);
   }
 
   /// Gradients of the data that problem i has to itself.
-  void own_gradients(std::size_t i, const Problem& layout, const Gradients& out, const BatchVectors& at) const {
+  void own_gradients(std::size_t i, const Problem& layout, const Gradients& out,
+                     const BatchVectors& at) const {
     const std::size_t n = d_.n, m = d_.m, q = d_.q;
-    const double *z = at.z + i * n, *dz = at.dz + i * n, *lambda = at.lambda + i * m, *dlambda = at.dlambda + i * m;
+    const double *z = at.z + i * n, *dz = at.dz + i * n, *lambda = at.lambda + i * m,
+                 *dlambda = at.dlambda + i * m;
     const double *nu = at.nu + i * q, *dnu = at.dnu + i * q;
     const auto wanted = [&](const void* gradient, const Datum& datum) { return gradient && datum.batched; };
     const auto vector = [&](void* gradient, std::size_t size, double sign, const double* v) {
@@ -165,7 +170,8 @@ class Units final : public UnitSolver {
     if (wanted(out.dh, layout.h)) vector(out.dh, m, -1, dlambda);
     if (wanted(out.db, layout.b)) vector(out.db, q, -1, dnu);
     if (wanted(out.dQ, layout.Q)) outer(d_.n, d_.n, 0.5, dz, z, z, dz, static_cast<IO*>(out.dQ) + i * n * n);
-    if (wanted(out.dG, layout.G)) outer(d_.m, d_.n, 1, dlambda, z, lambda, dz, static_cast<IO*>(out.dG) + i * m * n);
+    if (wanted(out.dG, layout.G))
+      outer(d_.m, d_.n, 1, dlambda, z, lambda, dz, static_cast<IO*>(out.dG) + i * m * n);
     if (wanted(out.dA, layout.A)) outer(d_.q, d_.n, 1, dnu, z, nu, dz, static_cast<IO*>(out.dA) + i * q * n);
   }
 };

@@ -1,5 +1,5 @@
-// Large blocks of memory, kept for reuse: a training loop asks for the same sizes over and over, and pages that are
-// already mapped cost nothing.
+// Large blocks of memory, kept for reuse: a training loop asks for the same sizes over and over, and pages
+// that are already mapped cost nothing.
 #pragma once
 
 #include <cstddef>

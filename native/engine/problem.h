@@ -50,7 +50,8 @@ struct Settings {
   bool differentiable = true;  ///< keep the factors for `backward`
 };
 
-/// Where results go: arrays of the problem's dtype and shape, [batch, n], [batch, m], [batch, q], and [batch].
+/// Where results go: arrays of the problem's dtype and shape, [batch, n], [batch, m], [batch, q], and
+/// [batch].
 struct Results {
   void* z = nullptr;
   void* lambda = nullptr;
@@ -71,7 +72,8 @@ struct Upstream {
   const void* dnu = nullptr;
 };
 
-/// Where gradients go, each in the shape its datum was given in (no batch: the sum over the batch); null: not asked for.
+/// Where gradients go, each in the shape its datum was given in (no batch: the sum over the batch); null: not
+/// asked for.
 struct Gradients {
   void* dQ = nullptr;
   void* dp = nullptr;

@@ -70,7 +70,8 @@ struct Solution::Impl {
   /// Six arrays in a row: z, λ, ν of the solution (owned here), dz, dλ, dν (of one backward call).
   BatchVectors batch_vectors(double* adjoint) const {
     const Shape& s = layout.shape;
-    const std::size_t z = s.batch * static_cast<std::size_t>(s.n), lambda = s.batch * static_cast<std::size_t>(s.m);
+    const std::size_t z = s.batch * static_cast<std::size_t>(s.n),
+                      lambda = s.batch * static_cast<std::size_t>(s.m);
     auto* solution = reinterpret_cast<double*>(vectors.data());
     BatchVectors v;
     if (solution) v = {solution, solution + z, solution + z + lambda, nullptr, nullptr, nullptr};
@@ -113,19 +114,24 @@ Failure Solution::create(const Problem& problem, const Settings& settings, std::
   impl->footprint = impl->units->footprint();
   const std::size_t lanes = impl->units->lanes();
   impl->unit_count = (shape.batch + lanes - 1) / lanes;
-  impl->threads = static_cast<int>(std::min<std::size_t>(
-      static_cast<std::size_t>(ThreadPool::resolve_threads(settings.threads)), std::max<std::size_t>(1, impl->unit_count)));
+  impl->threads = static_cast<int>(
+      std::min<std::size_t>(static_cast<std::size_t>(ThreadPool::resolve_threads(settings.threads)),
+                            std::max<std::size_t>(1, impl->unit_count)));
   impl->has_shared = impl->footprint.shared > 0;
 
   const std::size_t data = multiply_add(impl->unit_count, impl->footprint.data);
-  const std::size_t kept = multiply_add(
-      settings.differentiable ? impl->unit_count : static_cast<std::size_t>(impl->threads), impl->footprint.kept);
-  const std::size_t vectors = settings.differentiable
-      ? multiply_add(shape.batch, static_cast<std::size_t>(shape.n + shape.m + shape.q) * sizeof(double)) : 0;
+  const std::size_t kept =
+      multiply_add(settings.differentiable ? impl->unit_count : static_cast<std::size_t>(impl->threads),
+                   impl->footprint.kept);
+  const std::size_t vectors =
+      settings.differentiable
+          ? multiply_add(shape.batch, static_cast<std::size_t>(shape.n + shape.m + shape.q) * sizeof(double))
+          : 0;
   const std::size_t total = multiply_add(1, data, multiply_add(1, kept, multiply_add(1, vectors)));
   const bool fits = total != kNone && total <= physical_memory() &&
-                    impl->pool->take(impl->footprint.shared, impl->shared) && impl->pool->take(data, impl->data) &&
-                    impl->pool->take(kept, impl->kept) && impl->pool->take(vectors, impl->vectors);
+                    impl->pool->take(impl->footprint.shared, impl->shared) &&
+                    impl->pool->take(data, impl->data) && impl->pool->take(kept, impl->kept) &&
+                    impl->pool->take(vectors, impl->vectors);
   if (!fits) return {Failure::Code::kMemory, ' ', 0, 0, 0, total};
   out = std::shared_ptr<Solution>(new Solution(impl));
   return {};
@@ -169,30 +175,33 @@ Job Solution::solve(const Results& results, std::shared_ptr<Control> control) {
   };
   const auto impl = impl_;
   const auto call = std::make_shared<Call>();
-  const auto failed = [impl] { return impl->cancelled || impl->out_of_memory != 0 || impl->first_indefinite != kNone; };
+  const auto failed = [impl] {
+    return impl->cancelled || impl->out_of_memory != 0 || impl->first_indefinite != kNone;
+  };
 
   Job job;
   job.threads = impl->threads;
-  job.stages.push_back({1, [impl, call](std::size_t, int) {
-                          const std::size_t bytes = static_cast<std::size_t>(impl->threads) * impl->footprint.scratch;
-                          if (!impl->pool->take(bytes, call->scratch)) {
-                            impl->out_of_memory = bytes;
-                          } else if (impl->has_shared &&
-                                     !impl->units->prepare_shared(impl->memory_of(0, 0, call->scratch))) {
-                            impl->note_indefinite(0);
-                          }
-                        }});
-  job.stages.push_back({impl->unit_count, [impl, call, results, control, failed](std::size_t unit, int worker) {
-                          if (control && control->cancelled) impl->cancelled = true;
-                          if (failed()) return;
-                          const int indefinite = impl->units->solve(
-                              unit, impl->memory_of(unit, worker, call->scratch), impl->solver_settings,
-                              impl->settings.differentiable, results, impl->batch_vectors(nullptr));
-                          const std::size_t lanes = impl->units->lanes();
-                          if (indefinite >= 0) impl->note_indefinite(unit * lanes + static_cast<std::size_t>(indefinite));
-                          const std::size_t solved = call->solved += std::min(lanes, impl->layout.shape.batch - unit * lanes);
-                          if (control && control->progress) control->progress(solved);
-                        }});
+  job.stages.push_back(
+      {1, [impl, call](std::size_t, int) {
+         const std::size_t bytes = static_cast<std::size_t>(impl->threads) * impl->footprint.scratch;
+         if (!impl->pool->take(bytes, call->scratch)) {
+           impl->out_of_memory = bytes;
+         } else if (impl->has_shared && !impl->units->prepare_shared(impl->memory_of(0, 0, call->scratch))) {
+           impl->note_indefinite(0);
+         }
+       }});
+  job.stages.push_back(
+      {impl->unit_count, [impl, call, results, control, failed](std::size_t unit, int worker) {
+         if (control && control->cancelled) impl->cancelled = true;
+         if (failed()) return;
+         const int indefinite =
+             impl->units->solve(unit, impl->memory_of(unit, worker, call->scratch), impl->solver_settings,
+                                impl->settings.differentiable, results, impl->batch_vectors(nullptr));
+         const std::size_t lanes = impl->units->lanes();
+         if (indefinite >= 0) impl->note_indefinite(unit * lanes + static_cast<std::size_t>(indefinite));
+         const std::size_t solved = call->solved += std::min(lanes, impl->layout.shape.batch - unit * lanes);
+         if (control && control->progress) control->progress(solved);
+       }});
   job.stages.push_back({1, [impl, call](std::size_t, int) {
                           call->scratch = {};
                           if (!impl->units->keeps_data() || !impl->settings.differentiable) impl->data = {};
@@ -275,7 +284,8 @@ Failure Solution::backward(const Upstream& upstream, const Gradients& gradients,
   const std::size_t element = size_of(impl->layout.dtype);
   const std::size_t scratch = static_cast<std::size_t>(impl->threads) * impl->footprint.scratch;
   if (!impl->pool->take(impl->vector_count() * element, call->upstream) ||
-      !impl->pool->take(impl->vector_count() * sizeof(double), call->adjoint) || !impl->pool->take(scratch, call->scratch)) {
+      !impl->pool->take(impl->vector_count() * sizeof(double), call->adjoint) ||
+      !impl->pool->take(scratch, call->scratch)) {
     return {Failure::Code::kMemory, ' ', 0, 0, 0, scratch};
   }
   std::byte* next = call->upstream.data();
@@ -299,8 +309,9 @@ Failure Solution::backward(const Upstream& upstream, const Gradients& gradients,
   job = {};
   job.threads = impl->threads;
   job.stages.push_back({impl->unit_count, [impl, call, gradients, adjoint](std::size_t unit, int worker) {
-                          impl->units->backward(unit, impl->memory_of(unit, worker, call->scratch), impl->layout, call->copy,
-                                                gradients, impl->batch_vectors(adjoint));
+                          impl->units->backward(unit, impl->memory_of(unit, worker, call->scratch),
+                                                impl->layout, call->copy, gradients,
+                                                impl->batch_vectors(adjoint));
                         }});
   job.stages.push_back(impl->sum_vectors(gradients, adjoint));
   job.stages.push_back(impl->sum_matrices(gradients, adjoint));

@@ -1,4 +1,5 @@
-// One solved batch: the plan that was made for it, the factors that it left behind, and the derivatives drawn from them.
+// One solved batch: the plan that was made for it, the factors that it left behind, and the derivatives drawn
+// from them.
 #pragma once
 
 #include <atomic>
@@ -19,8 +20,8 @@ struct Control {
   std::function<void(std::size_t solved)> progress;
 };
 
-/// Use: create → load → solve → backward, backward, … Each step may be called from any thread, one step at a time
-/// (backward calls may overlap).
+/// Use: create → load → solve → backward, backward, … Each step may be called from any thread, one step at a
+/// time (backward calls may overlap).
 class Solution {
  public:
   /// Chooses form and backend by shape and reserves memory, from `memory` if given. Fails with kMemory.
@@ -42,8 +43,8 @@ class Solution {
   /// kNotConvex with the first problem whose Q is not positive definite, kCancelled, or none.
   Failure outcome() const;
 
-  /// Copies and checks `upstream`, and makes a job that writes `gradients`, which must stay valid until it has finished.
-  /// Fails with kNotFinite. Requires settings.differentiable.
+  /// Copies and checks `upstream`, and makes a job that writes `gradients`, which must stay valid until it
+  /// has finished. Fails with kNotFinite. Requires settings.differentiable.
   Failure backward(const Upstream& upstream, const Gradients& gradients, Job& job);
 
   const Shape& shape() const;

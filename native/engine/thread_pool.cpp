@@ -36,8 +36,8 @@ class ThreadPool::Running : public std::enable_shared_from_this<Running> {
       if (++ended_ == stage.units) begin_next_stage(lock);
     }
     *free = false;
-    const bool last = stage_ == job_.stages.size() && !over_ &&
-                      std::find(busy_.begin(), busy_.end(), true) == busy_.end();
+    const bool last =
+        stage_ == job_.stages.size() && !over_ && std::find(busy_.begin(), busy_.end(), true) == busy_.end();
     if (!last) return;
     over_ = true;
     lock.unlock();

@@ -22,7 +22,7 @@ struct Stage {
 /// … and stages of it, each begun when the one before has ended.
 struct Job {
   std::vector<Stage> stages;
-  int threads = 0;  ///< at most this many at once; 0: as many as the machine has
+  int threads = 0;                 ///< at most this many at once; 0: as many as the machine has
   std::function<void()> finished;  ///< called once, by the thread that finishes last
 };
 

@@ -1,7 +1,7 @@
 // The condensed form, for m much larger than n: slack and λ are eliminated, and all iterations factor
 //     H = Q + Gᵀ D G,  D = W² = diag(λ/s)
-// in n dimensions. Active rows make D, hence H, very large along some directions, so each solve is refined against the
-// KKT system itself.
+// in n dimensions. Active rows make D, hence H, very large along some directions, so each solve is refined
+// against the KKT system itself.
 #pragma once
 
 #include "solver/kkt_system.h"
@@ -49,7 +49,8 @@ class Condensed {
   }
 
   /// The KKT system of RangeSpace::solve_kkt, refined: dz in place of az, dν in place of aν.
-  void solve_kkt(const B& b, const Data<B>& data, Real* z, const Real* alambda, Real* nu, Real* dlambda) const {
+  void solve_kkt(const B& b, const Data<B>& data, Real* z, const Real* alambda, Real* nu,
+                 Real* dlambda) const {
     b.each(d.n, [&](int j) { rhs_z[j] = z[j]; });
     b.each(d.q, [&](int k) { rhs_nu[k] = nu[k]; });
     b.each(d.m, [&](int i) { rhs_lambda[i] = alambda[i]; });
@@ -64,7 +65,8 @@ class Condensed {
   }
 
   void keep_factor(const B& b, const Data<B>& data, const Real* weights) { factor(b, data, weights); }
-  void solve_kkt_end(const B& b, const Data<B>& data, Real* z, const Real* alambda, Real* nu, Real* dlambda) const {
+  void solve_kkt_end(const B& b, const Data<B>& data, Real* z, const Real* alambda, Real* nu,
+                     Real* dlambda) const {
     solve_kkt(b, data, z, alambda, nu, dlambda);
   }
 
@@ -100,7 +102,8 @@ class Condensed {
   }
 
   /// dλ = D(G dz − aλ) leaves  H dz + Aᵀdν = az + GᵀD aλ,  A dz = aν.  dλ may be aλ.
-  void solve_once(const B& b, const Data<B>& data, Real* z, const Real* alambda, Real* nu, Real* dlambda) const {
+  void solve_once(const B& b, const Data<B>& data, Real* z, const Real* alambda, Real* nu,
+                  Real* dlambda) const {
     b.each(d.m, [&](int i) { product[i] = w[i] * w[i] * alambda[i]; });
     b.multiply_transpose(data.G, product, work);
     b.each(d.n, [&](int j) { z[j] = z[j] + work[j]; });

@@ -25,8 +25,8 @@ struct Data {
   typename B::Scalar* shared_G_norm = nullptr;  ///< the same, where G is shared: copied to each pack's G_norm
   typename B::Scalar* shared_A_norm = nullptr;
 
-  /// Shared matrices come from `shared`, all else from `own`. For the pass over what is shared, B::Shared places the
-  /// same `shared` memory.
+  /// Shared matrices come from `shared`, all else from `own`. For the pass over what is shared, B::Shared
+  /// places the same `shared` memory.
   template <class Arena>
   Data(const Dimensions& dims, const Sharing& sharing, Arena& shared, Arena& own) : d(dims) {
     Q = B::triangle(sharing.Q ? shared : own, d.n, sharing.Q);
@@ -53,7 +53,10 @@ struct Iterate {
 
   template <class Arena>
   Iterate(const Dimensions& d, Arena& arena)
-      : z(B::vector(arena, d.n)), lambda(B::vector(arena, d.m)), nu(B::vector(arena, d.q)), s(B::vector(arena, d.m)) {}
+      : z(B::vector(arena, d.n)),
+        lambda(B::vector(arena, d.m)),
+        nu(B::vector(arena, d.q)),
+        s(B::vector(arena, d.m)) {}
 };
 
 /// to ← from where `mask` holds.
@@ -63,7 +66,8 @@ void copy_where(const B& backend, typename B::Mask mask, int n, const Real* from
 }
 
 template <class B>
-void copy_where(const B& backend, typename B::Mask mask, const Dimensions& d, const Iterate<B>& from, Iterate<B>& to) {
+void copy_where(const B& backend, typename B::Mask mask, const Dimensions& d, const Iterate<B>& from,
+                Iterate<B>& to) {
   copy_where(backend, mask, d.n, from.z, to.z);
   copy_where(backend, mask, d.m, from.lambda, to.lambda);
   copy_where(backend, mask, d.q, from.nu, to.nu);

@@ -1,5 +1,5 @@
-// Mehrotra's predictor–corrector for  s = h − Gz,  s ≥ 0, λ ≥ 0, sᵀλ = 0, coupled by a linear system: once, for every
-// form and every backend. One factorisation and two solves an iteration.
+// Mehrotra's predictor–corrector for  s = h − Gz,  s ≥ 0, λ ≥ 0, sᵀλ = 0, coupled by a linear system: once,
+// for every form and every backend. One factorisation and two solves an iteration.
 //
 // Each problem of a pack has its own step, its own end and its own best iterate; a finished one is frozen.
 //
@@ -45,7 +45,8 @@ typename B::Real mean_gap(const B& b, const Iterate<B>& x, int m) {
   return inverse_m * b.sum(m, [&](int i) { return x.s[i] * x.lambda[i]; });
 }
 
-/// The same, measured against the sizes of the products that it is the difference of. Not finite iterates give 1e30.
+/// The same, measured against the sizes of the products that it is the difference of. Not finite iterates
+/// give 1e30.
 template <class B>
 typename B::Real scaled_gap(const B& b, const Data<B>& data, const Iterate<B>& x, typename B::Real gap) {
   using Real = typename B::Real;
@@ -53,14 +54,16 @@ typename B::Real scaled_gap(const B& b, const Data<B>& data, const Iterate<B>& x
   const int m = data.d.m;
   const Real inverse_m(m > 0 ? static_cast<Scalar>(1.0 / m) : Scalar(0)), infinity(Scalar(1e30));
   const Real relative(static_cast<Scalar>(kRelative));
-  const Real size = Real(Scalar(1)) + relative * inverse_m * b.sum(m, [&](int i) { return abs(data.h[i]) * x.lambda[i]; });
+  const Real size =
+      Real(Scalar(1)) + relative * inverse_m * b.sum(m, [&](int i) { return abs(data.h[i]) * x.lambda[i]; });
   return select(gap < infinity, gap / size, infinity);
 }
 
 /// Starts from (λ, s) > 0 and leaves the best iterate found.
 template <class B, class System>
-[[gnu::noinline]] void interior_point(const B& b, System& system, const Data<B>& data, Iterate<B>& x, InteriorPointWork<B>& v,
-                    double tolerance, int max_iterations, Progress<B>& progress) {
+[[gnu::noinline]] void interior_point(const B& b, System& system, const Data<B>& data, Iterate<B>& x,
+                                      InteriorPointWork<B>& v, double tolerance, int max_iterations,
+                                      Progress<B>& progress) {
   using Real = typename B::Real;
   using Scalar = typename B::Scalar;
   using Mask = typename B::Mask;
@@ -83,7 +86,8 @@ template <class B, class System>
     copy_where(b, better, m, s, v.best_s);
     system.keep(better);
     since_best = select(better, zero, since_best + one);
-    progress.done = progress.done | (error <= tol) | (since_best > Real(Scalar(kPatience))) | !(error < infinity);
+    progress.done =
+        progress.done | (error <= tol) | (since_best > Real(Scalar(kPatience))) | !(error < infinity);
     if (k == max_iterations || all(progress.done)) break;
     progress.iterations = progress.iterations + select(progress.done, zero, one);
 
@@ -109,8 +113,9 @@ template <class B, class System>
     });
     system.solve(t);
     const Real affine = one / max(finish_direction(), one);
-    const Real mu_affine =
-        inverse_m * b.sum(m, [&](int i) { return (s[i] + affine * ds[i]) * (lambda[i] + affine * dlambda[i]); });
+    const Real mu_affine = inverse_m * b.sum(m, [&](int i) {
+      return (s[i] + affine * ds[i]) * (lambda[i] + affine * dlambda[i]);
+    });
     const Real ratio = mu_affine / mu;
     const Real target = ratio * ratio * ratio * mu;  // σμ, σ = (μ_aff/μ)³
 
@@ -138,18 +143,20 @@ template <class B, class System>
   system.restore(moved);
 }
 
-/// D of the starting point: √(λ/s) in the rows' own units. With the shifts below it gave the fewest iterations on the
-/// paper's generator (8.2 at n = m = 100, against 8.9 for D = I and 10.1 for the units alone).
+/// D of the starting point: √(λ/s) in the rows' own units. With the shifts below it gave the fewest
+/// iterations on the paper's generator (8.2 at n = m = 100, against 8.9 for D = I and 10.1 for the units
+/// alone).
 constexpr double kStartWeight = 5.0;
 
-/// Pushes a starting point inside: (λ, s = −D⁻¹λ) solves the problem with its complementarity dropped, D = (kStartWeight·unit)²,
-/// in units (unit for λᵢ, 1/unit for sᵢ) that make rows comparable. The least λ and s end at a fraction of the typical
-/// λ, so that scaling the objective or a row changes nothing.
+/// Pushes a starting point inside: (λ, s = −D⁻¹λ) solves the problem with its complementarity dropped, D =
+/// (kStartWeight·unit)², in units (unit for λᵢ, 1/unit for sᵢ) that make rows comparable. The least λ and s
+/// end at a fraction of the typical λ, so that scaling the objective or a row changes nothing.
 template <class B, class Real = typename B::Real>
 void push_inside(const B& b, int m, const Real* unit, Real* lambda, Real* s) {
   using Scalar = typename B::Scalar;
   const Real zero(Scalar(0)), one(Scalar(1)), inverse_m(static_cast<Scalar>(1.0 / m));
-  const Real square = inverse_m * b.sum(m, [&](int i) { return lambda[i] / unit[i] * (lambda[i] / unit[i]); });
+  const Real square =
+      inverse_m * b.sum(m, [&](int i) { return lambda[i] / unit[i] * (lambda[i] / unit[i]); });
   const Real typical = select(square > zero, sqrt(square), one);
   const Real least_lambda = Real(Scalar(0.3)) * typical, least_s = Real(Scalar(0.02)) * typical;
   const Real now_lambda = b.min(m, [&](int i) { return lambda[i] / unit[i]; });

@@ -27,7 +27,8 @@ class KktSystem {
   Real* Qz = nullptr;
 
   Real residual(Real* r) {
-    const Real one(Scalar(1)), zero(Scalar(0)), infinity(Scalar(1e30)), relative(static_cast<Scalar>(kRelative));
+    const Real one(Scalar(1)), zero(Scalar(0)), infinity(Scalar(1e30)),
+        relative(static_cast<Scalar>(kRelative));
     b.multiply_symmetric(data.Q, x.z, Qz);
     b.each(d.n, [&](int j) {
       rz[j] = Qz[j] + data.p[j];
@@ -44,15 +45,17 @@ class KktSystem {
       b.each(d.m, [&](int i) { r[i] = data.h[i] - r[i] - x.s[i]; });
       primal = b.max(d.m, [&](int i) { return abs(r[i]); });
       error = max(error, b.max(d.m, [&](int i) {
-                    return abs(r[i]) / (min(one, data.G_norm[i]) + relative * max(abs(data.h[i]), x.s[i]));
-                  }));
+        return abs(r[i]) / (min(one, data.G_norm[i]) + relative * max(abs(data.h[i]), x.s[i]));
+      }));
       total = total + b.sum(d.m, [&](int i) { return abs(r[i]); });
     }
     if (d.q > 0) {
       b.multiply(data.A, x.z, rnu);
       b.each(d.q, [&](int k) { rnu[k] = rnu[k] - data.b[k]; });
       primal = max(primal, b.max(d.q, [&](int k) { return abs(rnu[k]); }));
-      error = max(error, b.max(d.q, [&](int k) { return abs(rnu[k]) / (min(one, data.A_norm[k]) + relative * abs(data.b[k])); }));
+      error = max(error, b.max(d.q, [&](int k) {
+        return abs(rnu[k]) / (min(one, data.A_norm[k]) + relative * abs(data.b[k]));
+      }));
       total = total + b.sum(d.q, [&](int k) { return abs(rnu[k]); });
     }
     return select(total < infinity, error, infinity);

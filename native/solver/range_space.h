@@ -1,9 +1,11 @@
 // The range-space form, for Q ≻ 0 and m not much larger than n: all iterations live in the m dimensions of λ.
 //
-// Q = L Lᵀ, Y = G L⁻ᵀ, Yₐ = A L⁻ᵀ, P = I − Yₐᵀ(Yₐ Yₐᵀ)⁻¹Yₐ. Eliminating z and ν from the KKT conditions leaves
+// Q = L Lᵀ, Y = G L⁻ᵀ, Yₐ = A L⁻ᵀ, P = I − Yₐᵀ(Yₐ Yₐᵀ)⁻¹Yₐ. Eliminating z and ν from the KKT conditions
+// leaves
 //     s = q + R λ,   s ≥ 0, λ ≥ 0, sᵀλ = 0,      R = Y P Yᵀ,   q = h − Y ẑ₀,
 // where ẑ₀ solves the problem without inequalities. The dual and equality residuals vanish by construction.
-// Newton's matrix R + diag(s/λ) = W⁻¹ T W⁻¹, W = diag √(λ/s); every eigenvalue of T = I + W R W is at least 1.
+// Newton's matrix R + diag(s/λ) = W⁻¹ T W⁻¹, W = diag √(λ/s); every eigenvalue of T = I + W R W is at
+// least 1.
 #pragma once
 
 #include "solver/interior_point.h"
@@ -37,7 +39,8 @@ class RangeSpace {
     T = B::factor_storage(scratch, d.m);
   }
 
-  /// Runs the stages whose inputs are all shared (`shared_pass`), or the others. False: Q is not positive definite.
+  /// Runs the stages whose inputs are all shared (`shared_pass`), or the others. False: Q is not positive
+  /// definite.
   Mask prepare(const B& b, const Data<B>& data, bool shared_pass) {
     Mask definite(true);
     if (sharing.Q == shared_pass) definite = saddle.factor(b, data.Q);
@@ -56,8 +59,8 @@ class RangeSpace {
   }
 
   /// Solves the problem in λ alone, then recovers z and ν.
-  void solve(const B& b, const Data<B>& data, Iterate<B>& x, InteriorPointWork<B>& v, const SolverSettings& settings,
-             Progress<B>& progress) {
+  void solve(const B& b, const Data<B>& data, Iterate<B>& x, InteriorPointWork<B>& v,
+             const SolverSettings& settings, Progress<B>& progress) {
     eliminate_primal(b, data, nullptr, x.nu);
     if (d.m == 0) {
       progress.error = Real(Scalar(0));
@@ -92,7 +95,8 @@ class RangeSpace {
     b.each(d.m, [&](int i) { w_end[i] = weights[i]; });
     b.factor_scaled(R, w_end, T_end);
   }
-  void solve_kkt_end(const B& b, const Data<B>&, Real* z, const Real* alambda, Real* nu, Real* dlambda) const {
+  void solve_kkt_end(const B& b, const Data<B>&, Real* z, const Real* alambda, Real* nu,
+                     Real* dlambda) const {
     solve_kkt(b, z, alambda, nu, dlambda, w_end, [&](Real* t) {
       b.solve_lower(T_end, t);
       b.solve_upper(T_end, t);
@@ -126,7 +130,9 @@ class RangeSpace {
       const Real one(Scalar(1)), relative(static_cast<Scalar>(kRelative));
       b.multiply_symmetric(form.R, x.lambda, r);
       b.each(m, [&](int i) { r[i] = r[i] + (form.offset[i] - x.s[i]); });
-      return b.max(m, [&](int i) { return abs(r[i]) / (min(one, data.G_norm[i]) + relative * max(abs(data.h[i]), x.s[i])); });
+      return b.max(m, [&](int i) {
+        return abs(r[i]) / (min(one, data.G_norm[i]) + relative * max(abs(data.h[i]), x.s[i]));
+      });
     }
     void factor(const Real* weights) { form.factor(b, data, weights); }
     void solve(Real* t) {
@@ -139,7 +145,8 @@ class RangeSpace {
     void restore(Mask) {}
   };
 
-  /// λ solves (R + D⁻¹) λ = −q, D = diag(kStartWeight²/Rᵢᵢ): complementarity dropped, each row in its own unit.
+  /// λ solves (R + D⁻¹) λ = −q, D = diag(kStartWeight²/Rᵢᵢ): complementarity dropped, each row in its own
+  /// unit.
   void start(const B& b, Iterate<B>& x, InteriorPointWork<B>& v) {
     const Real zero(Scalar(0)), one(Scalar(1)), weight(static_cast<Scalar>(kStartWeight));
     Real* const unit = v.t;

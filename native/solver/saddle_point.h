@@ -28,7 +28,8 @@ struct SaddlePoint {
 
   /// L ← M's factor. False where M is not numerically positive definite.
   typename B::Mask factor(const B& b, const typename B::Triangle& M) {
-    return b.factor(M, L, static_cast<Scalar>(kSingularPivot * M.size) * std::numeric_limits<Scalar>::epsilon());
+    return b.factor(M, L,
+                    static_cast<Scalar>(kSingularPivot * M.size) * std::numeric_limits<Scalar>::epsilon());
   }
 
   /// Yₐ, Lₑ ← A's, once L is there. Rows of A that depend on others are dropped: their ν is 0.

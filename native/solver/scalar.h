@@ -3,8 +3,10 @@
 
 namespace optnet {
 
-#define OPTNET_SCALAR template <class T> requires(__is_same(T, float) || __is_same(T, double)) \
-inline __attribute__((always_inline)) T
+#define OPTNET_SCALAR                                     \
+  template <class T>                                      \
+    requires(__is_same(T, float) || __is_same(T, double)) \
+  inline __attribute__((always_inline)) T
 
 OPTNET_SCALAR select(bool condition, T a, T b) { return condition ? a : b; }
 OPTNET_SCALAR min(T a, T b) { return a < b ? a : b; }

@@ -18,7 +18,8 @@ struct Sharing {
 };
 
 struct SolverSettings {
-  /// Each residual is compared with tolerance × (its unit + kRelative × the size of what it is the difference of):
+  /// Each residual is compared with tolerance × (its unit + kRelative × the size of what it is the difference
+  /// of):
   ///   row i of G        min(1, ‖Gᵢ‖∞)   max(|hᵢ|, sᵢ)
   ///   row k of A        min(1, ‖Aₖ‖∞)   |bₖ|
   ///   variable j        1               the largest term of (Qz + p + Gᵀλ + Aᵀν)ⱼ
@@ -34,7 +35,8 @@ constexpr double kRelative = 0.1;
 /// Iterations without a better iterate before a problem is given up.
 constexpr int kPatience = 10;
 
-/// Newton steps on the full KKT system, from the data as given, for a range-space solution that is not yet good enough.
+/// Newton steps on the full KKT system, from the data as given, for a range-space solution that is not yet
+/// good enough.
 constexpr int kRefinements = 10;
 
 /// Relative pivot, in units of the machine's epsilon, below which Q counts as singular (× n) …
@@ -42,8 +44,8 @@ constexpr double kSingularPivot = 1.0;
 /// … and below which a row of A counts as dependent on those before it.
 constexpr double kDependentPivot = 450.0;
 
-/// Bound on √(λ/s) and its inverse in the derivative: where neither λᵢ nor sᵢ is clearly the larger, the row counts
-/// as partly active; where both vanish or the ratio overflows, as active or inactive.
+/// Bound on √(λ/s) and its inverse in the derivative: where neither λᵢ nor sᵢ is clearly the larger, the row
+/// counts as partly active; where both vanish or the ratio overflows, as active or inactive.
 template <class Scalar>
 constexpr double kLargestWeight = sizeof(Scalar) == 8 ? 1e9 : 1e4;
 

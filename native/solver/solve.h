@@ -1,5 +1,5 @@
-// One pack of problems from data to solution, and from upstream gradients to the adjoint: what a backend's unit of work
-// does, whatever the backend.
+// One pack of problems from data to solution, and from upstream gradients to the adjoint: what a backend's
+// unit of work does, whatever the backend.
 #pragma once
 
 #include "solver/condensed.h"
@@ -60,7 +60,8 @@ struct Workplace {
 
 /// Solves; the factors for `adjoint` stay behind if `differentiable`.
 template <class B, FormKind kKind>
-[[gnu::noinline]] Report<B> solve(const B& b, Workplace<B, kKind>& work, const SolverSettings& settings, bool differentiable) {
+[[gnu::noinline]] Report<B> solve(const B& b, Workplace<B, kKind>& work, const SolverSettings& settings,
+                                  bool differentiable) {
   using Real = typename B::Real;
   using Scalar = typename B::Scalar;
   const int n = work.d.n, m = work.d.m;
@@ -79,7 +80,8 @@ template <class B, FormKind kKind>
   if constexpr (kKind == FormKind::kRangeSpace) {
     work.form.solve(b, data, work.x, work.v, settings, progress);
     remaining = error();
-    progress.done = (remaining <= tolerance) | !(progress.iterations < Real(static_cast<Scalar>(settings.max_iterations)));
+    progress.done = (remaining <= tolerance) |
+                    !(progress.iterations < Real(static_cast<Scalar>(settings.max_iterations)));
     if (!all(progress.done)) {  // round-off in the reduction: go on with the residuals of the data
       progress.error = infinity;
       interior_point(b, work.kkt, data, work.x, work.v, settings.tolerance, kRefinements, progress);
@@ -93,24 +95,27 @@ template <class B, FormKind kKind>
   report.iterations = progress.iterations;
   report.primal = work.kkt.primal;
   report.dual = work.kkt.dual;
-  report.objective = b.sum(n, [&](int j) { return x.z[j] * fma(Real(Scalar(0.5)), work.kkt.Qz[j], data.p[j]); });
+  report.objective =
+      b.sum(n, [&](int j) { return x.z[j] * fma(Real(Scalar(0.5)), work.kkt.Qz[j], data.p[j]); });
 
   if (differentiable && m > 0) {
-    const Real most(static_cast<Scalar>(kLargestWeight<Scalar>)), least(static_cast<Scalar>(1 / kLargestWeight<Scalar>));
+    const Real most(static_cast<Scalar>(kLargestWeight<Scalar>)),
+        least(static_cast<Scalar>(1 / kLargestWeight<Scalar>));
     b.each(m, [&](int i) { work.v.w[i] = min(max(sqrt(x.lambda[i] / x.s[i]), least), most); });
     work.form.keep_factor(b, data, work.v.w);
   }
   return report;
 }
 
-/// The adjoint of the solution map, from the factors that `solve` left behind: with g the gradients of the loss,
+/// The adjoint of the solution map, from the factors that `solve` left behind: with g the gradients of the
+/// loss,
 ///     | Q   Gᵀ         Aᵀ | |dz|     |gz|
 ///     | G  −diag(s/λ)  0  | |dλ| = − |gλ|
 ///     | A   0          0  | |dν|     |gν|     (the paper's equation 8, in the scaling of its code)
 /// In: gz, gλ, gν. Out, in their place: dz and dν; dλ in `dlambda`.
 template <class B, FormKind kKind>
-[[gnu::noinline]] void adjoint(const B& b, const Workplace<B, kKind>& work, typename B::Real* z, typename B::Real* lambda,
-             typename B::Real* nu, typename B::Real* dlambda) {
+[[gnu::noinline]] void adjoint(const B& b, const Workplace<B, kKind>& work, typename B::Real* z,
+                               typename B::Real* lambda, typename B::Real* nu, typename B::Real* dlambda) {
   b.each(work.d.n, [&](int j) { z[j] = -z[j]; });
   b.each(work.d.m, [&](int i) { lambda[i] = -lambda[i]; });
   b.each(work.d.q, [&](int k) { nu[k] = -nu[k]; });

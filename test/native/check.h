@@ -19,7 +19,8 @@ inline void check_close(double a, double b, double tolerance, const char* what, 
   ++checks;
   if (std::fabs(a - b) <= tolerance) return;  // not so for NaN
   ++failures;
-  std::fprintf(stderr, "%s:%d: failed: %s: %.17g and %.17g differ by more than %g\n", file, line, what, a, b, tolerance);
+  std::fprintf(stderr, "%s:%d: failed: %s: %.17g and %.17g differ by more than %g\n", file, line, what, a, b,
+               tolerance);
 }
 
 /// What main returns. No check at all is a failure too.
@@ -31,4 +32,5 @@ inline int result() {
 }  // namespace optnet::test
 
 #define CHECK(condition) optnet::test::check(condition, #condition, __FILE__, __LINE__)
-#define CHECK_CLOSE(a, b, tolerance) optnet::test::check_close(a, b, tolerance, #a " ≈ " #b, __FILE__, __LINE__)
+#define CHECK_CLOSE(a, b, tolerance) \
+  optnet::test::check_close(a, b, tolerance, #a " ≈ " #b, __FILE__, __LINE__)

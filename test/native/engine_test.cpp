@@ -1,4 +1,5 @@
-// The engine as the binding uses it: stages and threads, memory that comes back, cancelling, progress, failures.
+// The engine as the binding uses it: stages and threads, memory that comes back, cancelling, progress,
+// failures.
 #include "engine/solution.h"
 
 #include <atomic>
@@ -88,9 +89,11 @@ void failures_name_the_place() {
     v[at] = before;
     return f;
   };
-  const double nan = std::numeric_limits<double>::quiet_NaN(), infinity = std::numeric_limits<double>::infinity();
+  const double nan = std::numeric_limits<double>::quiet_NaN(),
+               infinity = std::numeric_limits<double>::infinity();
   Failure f = spoiled(batch.G, 7 * 30 + 2 * 6 + 4, nan);
-  CHECK(f.code == Failure::Code::kNotFinite && f.argument == 'G' && f.index == 7 && f.row == 2 && f.column == 4);
+  CHECK(f.code == Failure::Code::kNotFinite && f.argument == 'G' && f.index == 7 && f.row == 2 &&
+        f.column == 4);
   f = spoiled(batch.b, 12 * 2 + 1, infinity);
   CHECK(f.code == Failure::Code::kNotFinite && f.argument == 'b' && f.index == 12 && f.column == 1);
   f = spoiled(batch.Q, 3 * 36 + 1, 1e3);

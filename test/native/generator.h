@@ -1,5 +1,5 @@
-// Random problems as the paper's code draws them: Q = L Lᵀ + 1e-3·I with L uniform, G and A normal, h = G z₀ + s₀ and
-// b = A z₀ with z₀ normal and s₀ uniform, so that every problem is feasible.
+// Random problems as the paper's code draws them: Q = L Lᵀ + 1e-3·I with L uniform, G and A normal, h = G z₀
+// + s₀ and b = A z₀ with z₀ normal and s₀ uniform, so that every problem is feasible.
 #pragma once
 
 #include <cstddef>
@@ -47,7 +47,9 @@ struct GeneratedBatch {
   }
 
   Problem problem() const {
-    const auto datum = [](const std::vector<double>& v) { return Datum{v.empty() ? nullptr : v.data(), true}; };
+    const auto datum = [](const std::vector<double>& v) {
+      return Datum{v.empty() ? nullptr : v.data(), true};
+    };
     return {shape, DType::kFloat64, datum(Q), datum(p), datum(G), datum(h), datum(A), datum(b)};
   }
 };

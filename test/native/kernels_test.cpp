@@ -1,6 +1,6 @@
-// Every dense kernel of every backend against plain loops, at sizes around the edges of tiles and strips; and whole
-// solves of the forms against the KKT conditions. Compiled for each instruction set, and for registers as wide as
-// AVX-512's wherever the tests run.
+// Every dense kernel of every backend against plain loops, at sizes around the edges of tiles and strips; and
+// whole solves of the forms against the KKT conditions. Compiled for each instruction set, and for registers
+// as wide as AVX-512's wherever the tests run.
 #include <random>
 #include <vector>
 
@@ -79,7 +79,8 @@ typename B::Real* load_vector(Arena& arena, Dense<B>& v) {
 
 class Memory {
  public:
-  explicit Memory(std::size_t bytes) : data_(static_cast<std::byte*>(std::aligned_alloc(kAlignment, bytes))) {}
+  explicit Memory(std::size_t bytes)
+      : data_(static_cast<std::byte*>(std::aligned_alloc(kAlignment, bytes))) {}
   ~Memory() { std::free(data_); }
   Memory(const Memory&) = delete;
   Memory& operator=(const Memory&) = delete;
@@ -158,7 +159,8 @@ void test_kernels(int n, int m, double tolerance) {
   b.multiply_transpose(G, ys, out_n);
   b.multiply(G, out_n, out_m);
   for (int l = 0; l < B::kWidth; ++l) {
-    for (int i = 0; i < m; ++i) CHECK_CLOSE(lane<B>(left[i], l), 0.5 * lane<B>(out_m[i], l), tolerance * n * m * 10);
+    for (int i = 0; i < m; ++i)
+      CHECK_CLOSE(lane<B>(left[i], l), 0.5 * lane<B>(out_m[i], l), tolerance * n * m * 10);
   }
   b.multiply_transposed(G, A, C);
   auto* out_3 = B::vector(arena, 3);
@@ -167,7 +169,8 @@ void test_kernels(int n, int m, double tolerance) {
   auto* right_3 = B::vector(arena, 3);
   b.multiply(A, out_n, right_3);
   for (int l = 0; l < B::kWidth; ++l) {
-    for (int i = 0; i < 3; ++i) CHECK_CLOSE(lane<B>(out_3[i], l), lane<B>(right_3[i], l), tolerance * n * m * 10);
+    for (int i = 0; i < 3; ++i)
+      CHECK_CLOSE(lane<B>(out_3[i], l), lane<B>(right_3[i], l), tolerance * n * m * 10);
   }
 
   // scaled_transpose: (Gᵀ diag y) 1 = Gᵀ y
@@ -231,7 +234,8 @@ void test_solve(int n, int m, int q, double tolerance) {
   const auto rows = [&](const std::vector<double>& values, std::size_t each, std::size_t from) {
     for (std::size_t l = 0; l < B::kWidth; ++l) source[l] = values.data() + l * each + from;
   };
-  const auto N = static_cast<std::size_t>(n), M = static_cast<std::size_t>(m), K = static_cast<std::size_t>(q);
+  const auto N = static_cast<std::size_t>(n), M = static_cast<std::size_t>(m),
+             K = static_cast<std::size_t>(q);
   typename B::Real asymmetry;
   rows(batch.Q, N * N, 0);
   B::load_symmetric(work.data.Q, source, asymmetry);
@@ -252,18 +256,24 @@ void test_solve(int n, int m, int q, double tolerance) {
   const Report<B> report = solve(b, work, {tolerance, 50}, true);
   CHECK(all(report.solved));
   for (int l = 0; l < B::kWidth; ++l) {
-    const auto at = [&](const std::vector<double>& v, std::size_t each, std::size_t i) { return v[static_cast<std::size_t>(l) * each + i]; };
+    const auto at = [&](const std::vector<double>& v, std::size_t each, std::size_t i) {
+      return v[static_cast<std::size_t>(l) * each + i];
+    };
     for (int i = 0; i < m; ++i) {
       double slack = at(batch.h, M, static_cast<std::size_t>(i)) - lane<B>(work.x.s[i], l);
-      for (int j = 0; j < n; ++j) slack -= at(batch.G, M * N, static_cast<std::size_t>(i * n + j)) * lane<B>(work.x.z[j], l);
+      for (int j = 0; j < n; ++j)
+        slack -= at(batch.G, M * N, static_cast<std::size_t>(i * n + j)) * lane<B>(work.x.z[j], l);
       CHECK_CLOSE(slack, 0, 1e3 * tolerance);
       CHECK(lane<B>(work.x.s[i], l) > 0 && lane<B>(work.x.lambda[i], l) > 0);
     }
     for (int j = 0; j < n; ++j) {
       double dual = at(batch.p, N, static_cast<std::size_t>(j));
-      for (int k = 0; k < n; ++k) dual += at(batch.Q, N * N, static_cast<std::size_t>(j * n + k)) * lane<B>(work.x.z[k], l);
-      for (int i = 0; i < m; ++i) dual += at(batch.G, M * N, static_cast<std::size_t>(i * n + j)) * lane<B>(work.x.lambda[i], l);
-      for (int k = 0; k < q; ++k) dual += at(batch.A, K * N, static_cast<std::size_t>(k * n + j)) * lane<B>(work.x.nu[k], l);
+      for (int k = 0; k < n; ++k)
+        dual += at(batch.Q, N * N, static_cast<std::size_t>(j * n + k)) * lane<B>(work.x.z[k], l);
+      for (int i = 0; i < m; ++i)
+        dual += at(batch.G, M * N, static_cast<std::size_t>(i * n + j)) * lane<B>(work.x.lambda[i], l);
+      for (int k = 0; k < q; ++k)
+        dual += at(batch.A, K * N, static_cast<std::size_t>(k * n + j)) * lane<B>(work.x.nu[k], l);
       CHECK_CLOSE(dual, 0, 1e3 * tolerance);
     }
     CHECK_CLOSE(lane<B>(report.gap, l), 0, 1e3 * tolerance);
@@ -275,7 +285,8 @@ void test_backend(double tolerance, double solve_tolerance) {
   for (const int n : {1, 2, 3, 4, 5, 7, 8, 12, 13, 24, 25, 49}) {
     for (const int m : {1, 3, 6, 11, 26}) test_kernels<B>(n, m, tolerance);
   }
-  for (const auto& [n, m, q] : {Dimensions{1, 2, 0}, Dimensions{6, 9, 2}, Dimensions{13, 26, 5}, Dimensions{27, 20, 8}}) {
+  for (const auto& [n, m, q] :
+       {Dimensions{1, 2, 0}, Dimensions{6, 9, 2}, Dimensions{13, 26, 5}, Dimensions{27, 20, 8}}) {
     test_solve<B, FormKind::kRangeSpace>(n, m, q, solve_tolerance);
     test_solve<B, FormKind::kCondensed>(n, m, q, solve_tolerance);
   }

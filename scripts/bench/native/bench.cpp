@@ -1,6 +1,7 @@
 // Forward and backward speed of the engine, without Node: problems a second on the paper's generator.
-//   bench [--threads N] [--precision double|mixed|single] [--tolerance T] [--seconds S] [--forward] [--json] [n,m,q,batch …]
-//   bench --dump FILE n,m,q,batch      writes the problems that it would solve: Q, p, G, h, A, b, in float64
+//   bench [--threads N] [--precision double|mixed|single] [--tolerance T] [--seconds S] [--forward] [--json]
+//   [n,m,q,batch …] bench --dump FILE n,m,q,batch      writes the problems that it would solve: Q, p, G, h,
+//   A, b, in float64
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -15,7 +16,9 @@ using namespace optnet;
 
 namespace {
 
-double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
 
 struct Run {
   double seconds = 0.5;
@@ -39,8 +42,9 @@ void bench(int n, int m, int q, std::size_t batch, const Settings& settings, con
   ResultArrays out(problem.shape);
   ThreadPool pool;
   const auto memory = std::make_shared<MemoryPool>();
-  std::vector<double> ones(batch * static_cast<std::size_t>(n), 1.0), dQ(batch_data.Q.size()), dp(batch_data.p.size()),
-      dG(batch_data.G.size()), dh(batch_data.h.size()), dA(batch_data.A.size()), db(batch_data.b.size());
+  std::vector<double> ones(batch * static_cast<std::size_t>(n), 1.0), dQ(batch_data.Q.size()),
+      dp(batch_data.p.size()), dG(batch_data.G.size()), dh(batch_data.h.size()), dA(batch_data.A.size()),
+      db(batch_data.b.size());
   const Upstream upstream{ones.data(), nullptr, nullptr};
   const auto at = [](std::vector<double>& v) { return v.empty() ? nullptr : v.data(); };
   const Gradients gradients{at(dQ), at(dp), at(dG), at(dh), at(dA), at(db)};
@@ -76,14 +80,15 @@ void bench(int n, int m, int q, std::size_t batch, const Settings& settings, con
     gap = std::max(gap, out.gap[i]);
   }
   if (run.json) {
-    std::printf("{\"forward\": %.6g, \"backward\": %.6g, \"iterations\": %.4g, \"solved\": %d}\n", forward * 1e3,
-                backward * 1e3, iterations / static_cast<double>(batch), solved);
+    std::printf("{\"forward\": %.6g, \"backward\": %.6g, \"iterations\": %.4g, \"solved\": %d}\n",
+                forward * 1e3, backward * 1e3, iterations / static_cast<double>(batch), solved);
     return;
   }
-  std::printf("(%3d,%3d,%2d)x%-5zu %9.3f ms %9.0f /s  load %5.1f%%  backward %5.1f%%  iterations %5.2f  solved %d  "
-              "primal %.1e dual %.1e gap %.1e\n",
-              n, m, q, batch, forward * 1e3, static_cast<double>(batch) / forward, 100 * load / forward,
-              100 * backward / forward, iterations / static_cast<double>(batch), solved, primal, dual, gap);
+  std::printf(
+      "(%3d,%3d,%2d)x%-5zu %9.3f ms %9.0f /s  load %5.1f%%  backward %5.1f%%  iterations %5.2f  solved %d  "
+      "primal %.1e dual %.1e gap %.1e\n",
+      n, m, q, batch, forward * 1e3, static_cast<double>(batch) / forward, 100 * load / forward,
+      100 * backward / forward, iterations / static_cast<double>(batch), solved, primal, dual, gap);
   std::fflush(stdout);
 }
 
@@ -111,15 +116,19 @@ int main(int argc, char** argv) {
       settings.differentiable = false;
     } else if (arg == "--precision") {
       const std::string name = value();
-      settings.precision = name == "mixed" ? Precision::kMixed : name == "single" ? Precision::kSingle : Precision::kDouble;
+      settings.precision = name == "mixed"    ? Precision::kMixed
+                           : name == "single" ? Precision::kSingle
+                                              : Precision::kDouble;
     } else {
       shapes.push_back(arg);
     }
   }
   if (shapes.empty()) {
-    shapes = {"10,10,0,1024", "32,64,8,1024", "64,64,40,152", "100,100,0,128", "100,50,50,128", "500,500,0,8"};
+    shapes = {"10,10,0,1024",  "32,64,8,1024",  "64,64,40,152",
+              "100,100,0,128", "100,50,50,128", "500,500,0,8"};
   }
-  if (!run.json && run.dump.empty()) std::printf("%s, %d thread(s)\n", instruction_set(), ThreadPool::resolve_threads(settings.threads));
+  if (!run.json && run.dump.empty())
+    std::printf("%s, %d thread(s)\n", instruction_set(), ThreadPool::resolve_threads(settings.threads));
   for (const std::string& shape : shapes) {
     int n = 0, m = 0, q = 0, batch = 0;
     if (std::sscanf(shape.c_str(), "%d,%d,%d,%d", &n, &m, &q, &batch) != 4) return 2;

@@ -1,6 +1,6 @@
 // Reference problems whose solutions and gradients are known to the last digit.
 import { QpError, qpSolveBatchSync, tensor } from '../lib/index.js';
-import type { DType, QpProblem, QpSolution, SolveOptions } from '../lib/index.js';
+import type { QpProblem, QpSolution, SolveOptions } from '../lib/index.js';
 
 import { flat, goldenProblems, gradientNames, isPositiveDefinite } from './support/golden.js';
 import type { GoldenProblem, GradientName, Nested } from './support/golden.js';
@@ -41,7 +41,7 @@ type Values = Record<'z' | 'lambda' | 'nu' | 'objective', readonly number[]> &
 
 function solve(golden: GoldenProblem, options: SolveOptions): Values & { gap: number } {
   const { Q, p, G, h, A, b } = golden;
-  using solution = qpSolveBatchSync({ Q, p, G, h, A, b }, options) as QpSolution;
+  using solution = qpSolveBatchSync({ Q, p, G, h, A, b }, options);
   expect(solution.status).toEqual(['solved']);
   const upstream = (values: number[] | null) =>
     values === null ? null : tensor(values, [1, values.length], options.dtype ?? 'float64');

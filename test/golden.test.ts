@@ -230,7 +230,11 @@ describe('at full accuracy, the solution, the multipliers and all gradients are 
   it.each(special.map((golden) => [golden.name, golden] as const))('%s', (_, golden) => {
     const nearlyWeak = golden.kind === 'nearly weakly active';
     // The derivative counts such a row as active or not up to s/λ or λ/s, which is the gap over the margin's square.
-    const actual = solve(golden, nearlyWeak ? { tolerance: 1e-15 } : tight);
+    const options: Record<string, SolveOptions> = {
+      'nearly weakly active': { tolerance: 1e-15 },
+      'nearly singular Q': { tolerance: 1e-10 }, // rounding alone moves the residuals by kktCond × 1e-16 and more
+    };
+    const actual = solve(golden, options[golden.kind] ?? tight);
     if (nearlyWeak) expect(actual.gap).toBeLessThan(1e-14);
     const errors = golden.kind === 'badly scaled' ? scaledErrorsOf(golden, actual) : errorsOf(golden, actual);
     expectAccuracy(errors, fullAccuracy[golden.kind]!(golden));

@@ -182,8 +182,8 @@ describe('the projection onto a box', () => {
         const [below, above] = [x.data[i]! < lower[i]!, x.data[i]! > upper[i]!];
         const g = dz.data[i]!;
         expect(dp.data[i]).toBeCloseTo(below || above ? 0 : -g, 8);
-        expect(dh!.data[k * 2 * n + j]).toBeCloseTo(above ? g : 0, 8);
-        expect(dh!.data[(2 * k + 1) * n + j]).toBeCloseTo(below ? -g : 0, 8); // h = −lower
+        expect(dh.data[k * 2 * n + j]).toBeCloseTo(above ? g : 0, 8);
+        expect(dh.data[(2 * k + 1) * n + j]).toBeCloseTo(below ? -g : 0, 8); // h = −lower
       }
     }
   });

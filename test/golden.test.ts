@@ -1,6 +1,6 @@
 // Reference problems whose solutions and gradients are known to the last digit.
 import { QpError, qpSolveBatchSync, tensor } from '../lib/index.js';
-import type { DType, QpProblem, QpSolution, SolveOptions } from '../lib/index.js';
+import type { QpProblem, QpSolution, SolveOptions } from '../lib/index.js';
 
 import { flat, goldenProblems, gradientNames, isPositiveDefinite } from './support/golden.js';
 import type { GoldenProblem, GradientName, Nested } from './support/golden.js';
@@ -41,7 +41,7 @@ type Values = Record<'z' | 'lambda' | 'nu' | 'objective', readonly number[]> &
 
 function solve(golden: GoldenProblem, options: SolveOptions): Values & { gap: number } {
   const { Q, p, G, h, A, b } = golden;
-  using solution = qpSolveBatchSync({ Q, p, G, h, A, b } as QpProblem, options) as QpSolution;
+  using solution = qpSolveBatchSync({ Q, p, G, h, A, b }, options);
   expect(solution.status).toEqual(['solved']);
   const upstream = (values: number[] | null) =>
     values === null ? null : tensor(values, [1, values.length], options.dtype ?? 'float64');
@@ -220,7 +220,7 @@ it('sorts the reference problems into those it must solve and those it must not 
 });
 
 describe('at full accuracy, the solution, the multipliers and all gradients are the known ones:', () => {
-  const tight: SolveOptions<DType> = { tolerance: 1e-12 };
+  const tight: SolveOptions = { tolerance: 1e-12 };
 
   it.each(ordinary.map((golden) => [golden.name, golden] as const))('%s', (_, golden) => {
     expectAccuracy(errorsOf(golden, solve(golden, tight)), limits(1e-8, 1e-7, 1e-6));
@@ -230,7 +230,11 @@ describe('at full accuracy, the solution, the multipliers and all gradients are 
   it.each(special.map((golden) => [golden.name, golden] as const))('%s', (_, golden) => {
     const nearlyWeak = golden.kind === 'nearly weakly active';
     // The derivative counts such a row as active or not up to s/λ or λ/s, which is the gap over the margin's square.
-    const actual = solve(golden, nearlyWeak ? { tolerance: 1e-15 } : tight);
+    const options: Record<string, SolveOptions> = {
+      'nearly weakly active': { tolerance: 1e-15 },
+      'nearly singular Q': { tolerance: 1e-10 }, // rounding alone moves the residuals by kktCond × 1e-16 and more
+    };
+    const actual = solve(golden, options[golden.kind] ?? tight);
     if (nearlyWeak) expect(actual.gap).toBeLessThan(1e-14);
     const errors = golden.kind === 'badly scaled' ? scaledErrorsOf(golden, actual) : errorsOf(golden, actual);
     expectAccuracy(errors, fullAccuracy[golden.kind]!(golden));

@@ -29,6 +29,8 @@ export interface GoldenProblem {
   objective: number;
   gradients: Record<GradientName, Nested | null>;
   kktCond: number;
+  minActiveMultiplier: number | null;
+  minInactiveSlack: number | null;
   groups?: { rows: number[]; weights: number[]; lambda: number; dh: number; dG: number[] }[];
   equalityBasis?: { E: number[][]; EtNu: number[]; EtdA: number[][]; Etdb: number[] };
   candidates?: Record<'inactive' | 'active', Record<GradientName, Nested>>;

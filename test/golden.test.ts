@@ -248,14 +248,14 @@ describe('mixed precision reaches the same accuracy:', () => {
   });
 });
 
-describe('at the default tolerance, they are near:', () => {
+describe('at the default tolerance, or a tighter one where the active set is nearly undecided, they are near:', () => {
   const near = [...ordinary, ...solvable.filter(({ kind }) => kind === 'large slack')];
 
   it.each(near.map((golden) => [golden.name, golden] as const))('%s', (_, golden) => {
-    // An interior point at complementarity μ is μ/λ or μ/s away from the vertex that its active rows make.
+    // At complementarity μ, a gradient is blurred by μ/margin²: close margins want a tighter tolerance.
     const margin = Math.min(golden.minActiveMultiplier ?? 1, golden.minInactiveSlack ?? 1);
-    const z = Math.max(1e-5, (10 * 1e-8) / margin);
-    expectAccuracy(errorsOf(golden, solve(golden, {})), limits(z, 1e-4, 1e-3));
+    const options = margin < 1e-2 ? { tolerance: 1e-10 } : {};
+    expectAccuracy(errorsOf(golden, solve(golden, options)), limits(1e-5, 1e-4, 1e-3));
   });
 });
 

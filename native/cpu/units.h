@@ -1,6 +1,8 @@
 // The unit of work of a CPU backend B: loads W problems, solves them, and draws their gradients.
 #pragma once
 
+#include <algorithm>
+
 #include "cpu/arena.h"
 #include "cpu/loader.h"
 #include "cpu/outer.h"
@@ -44,7 +46,10 @@ class Units final : public UnitSolver {
 
   Footprint footprint() const override {
     const Places<B, kKind> at({}, d_, sharing_);
-    return {at.shared.used(), at.own.used(), at.kept.used(), at.scratch.used()};
+    // What the batch shares is prepared in the memory of a unit, by another backend: its arrays may be larger.
+    const Places<typename B::Shared, kKind> shared({}, d_, sharing_);
+    return {at.shared.used(), at.own.used(), std::max(at.kept.used(), shared.kept.used()),
+            std::max(at.scratch.used(), shared.scratch.used())};
   }
 
   Failure load_shared(const Problem& problem, const Memory& memory) const override {

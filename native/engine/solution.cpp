@@ -139,7 +139,6 @@ Failure Solution::create(const Problem& problem, const Settings& settings, std::
 
 Failure Solution::load(const Problem& problem, ThreadPool* pool) {
   Impl& impl = *impl_;
-  MemoryPool::Block scratch;
   if (impl.has_shared) {
     UnitSolver::Memory memory;
     memory.shared = impl.shared.data();

@@ -46,7 +46,8 @@ class Units final : public UnitSolver {
 
   Footprint footprint() const override {
     const Places<B, kKind> at({}, d_, sharing_);
-    // What the batch shares is prepared in the memory of a unit, by another backend: its arrays may be larger.
+    // What the batch shares is prepared in the memory of a unit, by another backend: its arrays may be
+    // larger.
     const Places<typename B::Shared, kKind> shared({}, d_, sharing_);
     return {at.shared.used(), at.own.used(), std::max(at.kept.used(), shared.kept.used()),
             std::max(at.scratch.used(), shared.scratch.used())};

@@ -1,6 +1,6 @@
 // Reference problems whose solutions and gradients are known to the last digit.
 import { QpError, qpSolveBatchSync, tensor } from '../lib/index.js';
-import type { QpProblem, QpSolution, SolveOptions } from '../lib/index.js';
+import type { QpProblem, SolveOptions } from '../lib/index.js';
 
 import { flat, goldenProblems, gradientNames, isPositiveDefinite } from './support/golden.js';
 import type { GoldenProblem, GradientName, Nested } from './support/golden.js';

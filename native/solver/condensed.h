@@ -1,7 +1,8 @@
 // The condensed form, for m much larger than n: slack and λ are eliminated, and all iterations factor
 //     H = Q + Gᵀ D G,  D = W² = diag(λ/s)
-// in n dimensions. Active rows make D, hence H, very large along some directions, so each solve is refined
-// against the KKT system itself.
+// in n dimensions. Active rows make D, hence H, so large along some directions that Q is lost beside them.
+// The factor therefore bounds D, and each solve is refined against the KKT system with D as it is: the bound
+// costs nothing, as an active row's D⁻¹ hardly matters once it is small.
 #pragma once
 
 #include "solver/kkt_system.h"
@@ -92,8 +93,7 @@ class Condensed {
   void start(const B& b, const Data<B>& data, Iterate<B>& x, InteriorPointWork<B>& v) {
     const Real curvature = root_mean_diagonal(b, data), weight(static_cast<Scalar>(kStartWeight));
     Real *const unit = v.t, *const rest = v.ds, *const h = v.r;
-    // h less what is huge of the slack at the solution without inequalities, which `prepare`'s factor of Q
-    // gives
+    // h less what is huge of the slack at the solution without inequalities (`prepare` left Q's factor)
     saddle.factor_equalities(b, data.A);
     b.each(d.n, [&](int j) { x.z[j] = -data.p[j]; });
     b.solve_lower(saddle.L, x.z);

@@ -65,13 +65,4 @@ void copy_where(const B& backend, typename B::Mask mask, int n, const Real* from
   backend.each(n, [&](int i) { to[i] = select(mask, from[i], to[i]); });
 }
 
-template <class B>
-void copy_where(const B& backend, typename B::Mask mask, const Dimensions& d, const Iterate<B>& from,
-                Iterate<B>& to) {
-  copy_where(backend, mask, d.n, from.z, to.z);
-  copy_where(backend, mask, d.m, from.lambda, to.lambda);
-  copy_where(backend, mask, d.q, from.nu, to.nu);
-  copy_where(backend, mask, d.m, from.s, to.s);
-}
-
 }  // namespace optnet

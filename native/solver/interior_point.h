@@ -144,7 +144,7 @@ template <class B, class System>
 }
 
 /// D of the starting point: √(λ/s) in the rows' own units. With the shifts below it gave the fewest
-/// iterations on the paper's generator (8.2 at n = m = 100, against 8.9 for D = I and 10.1 for the units
+/// iterations on the paper's generator (8.4 at n = m = 100, against 8.9 for D = I and 10.1 for the units
 /// alone).
 constexpr double kStartWeight = 5.0;
 

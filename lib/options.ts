@@ -29,9 +29,9 @@ export interface SyncSolveOptions<D extends DType = DType> {
   /** By default 'double' for float64 and 'mixed' for float32. */
   readonly precision?: Precision;
   /**
-   * When to stop. It is relative to the data: the primal residual, the dual residual and the gap are each compared with
-   * tolerance × (1 + the size of the terms that the residual is made of). By default 1e-8, or 1e-4 with precision
-   * 'single'.
+   * When to stop: absolute plus relative. Each entry of the primal and dual residuals, and the mean gap sᵀλ/m, is
+   * compared with tolerance × (1 + a tenth of the size of the terms that it is made of); for a row of G or A whose
+   * largest entry is below 1, that entry takes the place of the 1. By default 1e-8, or 1e-4 with precision 'single'.
    */
   readonly tolerance?: number;
   /** At most this many interior-point iterations (default 50); a problem that needs more is 'maxIterations'. */

@@ -6,7 +6,7 @@
 #include <memory>
 
 #include "binding/tasks.h"
-#include "engine/memory.h"
+#include "engine/cpu_device.h"
 
 namespace optnet::binding {
 
@@ -15,7 +15,6 @@ class Addon : public Napi::Addon<Addon> {
   Addon(Napi::Env env, Napi::Object exports);
 
   Tasks& tasks() { return tasks_; }
-  const std::shared_ptr<MemoryPool>& memory() const { return memory_; }
   const Napi::FunctionReference& factorization_class() const { return factorization_class_; }
 
  private:
@@ -25,9 +24,9 @@ class Addon : public Napi::Addon<Addon> {
 
   Napi::Value cpu_info(const Napi::CallbackInfo& info);
 
-  std::shared_ptr<MemoryPool> memory_ = std::make_shared<MemoryPool>();
   Napi::FunctionReference factorization_class_;
   Tasks tasks_;
+  CpuDevice cpu_{tasks_.pool()};
 };
 
 }  // namespace optnet::binding

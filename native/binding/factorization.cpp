@@ -5,6 +5,14 @@
 #include "binding/addon.h"
 
 namespace optnet::binding {
+namespace {
+
+Napi::Value outcome(Napi::Env env, const Call& call, const Batched& batched) {
+  const Failure failure = call.outcome();
+  return failure ? make_failure(env, failure, batched) : env.Undefined();
+}
+
+}  // namespace
 
 Napi::Function Factorization::define(Napi::Env env) {
   return DefineClass(env, "Factorization",
@@ -39,26 +47,27 @@ void Factorization::let_go(Napi::BasicEnv env) {
     Napi::MemoryManagement::AdjustExternalMemory(env, -std::exchange(reported_bytes_, 0));
 }
 
-Napi::Value Factorization::prepare(const Napi::CallbackInfo& info, Job& job, KeptArrays& kept) {
+Napi::Value Factorization::prepare(const Napi::CallbackInfo& info, std::shared_ptr<Call>& call,
+                                   KeptArrays& kept) {
   const Napi::Env env = info.Env();
   if (!solution_) return make_failure(env, "disposed");
   if (!differentiable_) throw InvalidArgument("the factors were not kept");
   const Shape& shape = solution_->shape();
   const Upstream upstream = read_upstream(info[0], shape, solution_->dtype());
   const Gradients gradients = read_gradients(info[1], shape, solution_->dtype(), batched_, kept);
-  const Failure failure = solution_->backward(upstream, gradients, job);
+  const Failure failure = solution_->backward(upstream, gradients, call);
   return failure ? make_failure(env, failure, batched_) : Napi::Value();
 }
 
 Napi::Value Factorization::backward_sync(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return guarded(env, [&]() -> Napi::Value {
-    Job job;
+    std::shared_ptr<Call> call;
     KeptArrays kept;
-    const Napi::Value failure = prepare(info, job, kept);
+    const Napi::Value failure = prepare(info, call, kept);
     if (!failure.IsEmpty()) return failure;
-    env.GetInstanceData<Addon>()->tasks().pool().run(std::move(job));
-    return env.Undefined();
+    call->run();
+    return outcome(env, *call, batched_);
   });
 }
 
@@ -67,13 +76,14 @@ Napi::Value Factorization::backward(const Napi::CallbackInfo& info) {
   return guarded(env, [&]() -> Napi::Value {
     auto task = std::make_unique<Task>();
     task->done = Napi::Persistent(read_callback(info[2], "done"));
-    Job job;
     KeptArrays kept;
-    const Napi::Value failure = prepare(info, job, kept);
+    const Napi::Value failure = prepare(info, task->call, kept);
     if (!failure.IsEmpty()) return failure;
     task->kept = keep(env, kept);
-    task->outcome = [solution = solution_](Napi::Env env) { return env.Undefined(); };
-    env.GetInstanceData<Addon>()->tasks().start(std::move(task), std::move(job));
+    task->outcome = [solution = solution_, call = task->call, batched = batched_](Napi::Env env) {
+      return outcome(env, *call, batched);
+    };
+    env.GetInstanceData<Addon>()->tasks().start(std::move(task));
     return env.Undefined();
   });
 }

@@ -6,7 +6,7 @@
 #include <memory>
 
 #include "binding/convert.h"
-#include "engine/solution.h"
+#include "engine/device.h"
 
 namespace optnet::binding {
 
@@ -30,9 +30,9 @@ class Factorization : public Napi::ObjectWrap<Factorization> {
   Napi::Value byte_length(const Napi::CallbackInfo& info);
   Napi::Value threads(const Napi::CallbackInfo& info);
 
-  /// Checks the arguments and makes the job that writes the gradients. Returns a NativeFailure, or an empty
+  /// Checks the arguments and makes the call that writes the gradients. Returns a NativeFailure, or an empty
   /// value.
-  Napi::Value prepare(const Napi::CallbackInfo& info, Job& job, KeptArrays& kept);
+  Napi::Value prepare(const Napi::CallbackInfo& info, std::shared_ptr<Call>& call, KeptArrays& kept);
   void let_go(Napi::BasicEnv env);
 
   std::shared_ptr<Solution> solution_;  ///< null when disposed; a call that is running has a share of its own

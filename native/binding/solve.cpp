@@ -24,26 +24,25 @@ struct Call {
   Timings timings;
   KeptArrays kept;
   std::shared_ptr<Solution> solution;
+  std::shared_ptr<optnet::Call> work;
 
   /// Returns a NativeFailure, or an empty value.
-  Napi::Value load(const Napi::CallbackInfo& info, ThreadPool& pool,
-                   const std::shared_ptr<MemoryPool>& memory) {
+  Napi::Value load(const Napi::CallbackInfo& info, Device& device, const std::shared_ptr<Control>& control) {
     const Problem problem = read_problem(info[0]);
     const Settings settings = read_settings(info[1]);
     results = read_results(info[2], problem, timings, kept);
     batched = Batched(problem);
     differentiable = settings.differentiable;
     const Clock::time_point start = Clock::now();
-    Failure failure = Solution::create(problem, settings, solution, memory);
-    if (!failure) failure = solution->load(problem, &pool);
+    const Failure failure = device.solve(problem, settings, results, control, solution, work);
     *timings.copy = milliseconds_since(start);
     return failure ? make_failure(info.Env(), failure, batched) : Napi::Value();
   }
 };
 
-Napi::Value outcome(Napi::Env env, const std::shared_ptr<Solution>& solution, const Batched& batched,
-                    bool differentiable) {
-  if (const Failure failure = solution->outcome()) return make_failure(env, failure, batched);
+Napi::Value outcome(Napi::Env env, const optnet::Call& call, const std::shared_ptr<Solution>& solution,
+                    const Batched& batched, bool differentiable) {
+  if (const Failure failure = call.outcome()) return make_failure(env, failure, batched);
   return Factorization::create(env, solution, batched, differentiable);
 }
 
@@ -53,12 +52,12 @@ Napi::Value Addon::solve_sync(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return guarded(env, [&]() -> Napi::Value {
     Call call;
-    const Napi::Value failure = call.load(info, tasks_.pool(), memory_);
+    const Napi::Value failure = call.load(info, cpu_, std::make_shared<Control>());
     if (!failure.IsEmpty()) return failure;
     const Clock::time_point start = Clock::now();
-    tasks_.pool().run(call.solution->solve(call.results, std::make_shared<Control>()));
+    call.work->run();
     *call.timings.solve = milliseconds_since(start);
-    return outcome(env, call.solution, call.batched, call.differentiable);
+    return outcome(env, *call.work, call.solution, call.batched, call.differentiable);
   });
 }
 
@@ -73,22 +72,22 @@ Napi::Value Addon::solve(const Napi::CallbackInfo& info) {
       tasks_.watch_progress(*task);
     }
     Call call;
-    const Napi::Value failure = call.load(info, tasks_.pool(), memory_);
+    const Napi::Value failure = call.load(info, cpu_, task->control);
     if (!failure.IsEmpty()) return failure;
 
     task->kept = keep(env, call.kept);
-    task->outcome = [solution = call.solution, batched = call.batched, differentiable = call.differentiable](
-                        Napi::Env env) { return outcome(env, solution, batched, differentiable); };
-    Job job = call.solution->solve(call.results, task->control);
-    job.finished = [timings = call.timings, start = Clock::now(), inner = std::move(job.finished)] {
-      if (inner) inner();
-      *timings.solve = milliseconds_since(start);
+    task->call = call.work;
+    task->outcome = [work = call.work, solution = call.solution, batched = call.batched,
+                     differentiable = call.differentiable](Napi::Env env) {
+      return outcome(env, *work, solution, batched, differentiable);
     };
     Napi::Object handle = Napi::Object::New(env);
     handle.Set("cancel", Napi::Function::New(env, [control = task->control](const Napi::CallbackInfo&) {
                  control->cancelled = true;
                }));
-    tasks_.start(std::move(task), std::move(job));
+    tasks_.start(std::move(task), [timings = call.timings, start = Clock::now()] {
+      *timings.solve = milliseconds_since(start);
+    });
     return handle;
   });
 }

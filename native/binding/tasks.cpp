@@ -46,17 +46,16 @@ void Tasks::clean_up(void* data) {
   tasks.wake_up_.Release();
 }
 
-void Tasks::start(std::unique_ptr<Task> task, Job job) {
+void Tasks::start(std::unique_ptr<Task> task, std::function<void()> finished) {
   Task* started = task.get();
-  job.finished = [this, started, inner = std::move(job.finished)] {
-    if (inner) inner();
-    post({started, true});
-  };
   if (running_.empty()) wake_up_.Ref(env_);
   running_.push_front(std::move(task));
   started->position = running_.begin();
   try {
-    pool_->start(std::move(job));
+    started->call->start([this, started, finished = std::move(finished)] {
+      if (finished) finished();
+      post({started, true});
+    });
   } catch (...) {  // no memory, or no thread to be had
     running_.erase(started->position);
     if (running_.empty()) wake_up_.Unref(env_);

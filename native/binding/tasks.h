@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "binding/convert.h"
-#include "engine/solution.h"
+#include "engine/device.h"
 #include "engine/thread_pool.h"
 
 namespace optnet::binding {
@@ -24,6 +24,7 @@ namespace optnet::binding {
 /// which alone creates and destroys it (it holds references); the threads that work on it see a plain
 /// pointer.
 struct Task {
+  std::shared_ptr<Call> call;                         ///< what runs
   std::shared_ptr<Control> control;                   ///< null where a call cannot be cancelled
   std::function<Napi::Value(Napi::Env env)> outcome;  ///< what `done` is called with
   Napi::ObjectReference kept;                         ///< the arrays that are being written
@@ -45,9 +46,9 @@ class Tasks {
 
   ThreadPool& pool() { return *pool_; }
 
-  /// Queues `job`. When it has finished, `task->done` is called on the event loop, which is kept alive until
-  /// then.
-  void start(std::unique_ptr<Task> task, Job job);
+  /// Starts `task->call`. When it has finished, `finished` (if given) is called by another thread, and
+  /// `task->done` on the event loop, which is kept alive until then.
+  void start(std::unique_ptr<Task> task, std::function<void()> finished = nullptr);
 
   /// Makes `task.control` call `task.progress` on the event loop: the newest count, and not too often.
   void watch_progress(Task& task);

@@ -3,6 +3,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <string>
 
 namespace optnet {
 
@@ -30,9 +32,13 @@ struct Shape {
 
 /// One datum of the problem. `data` is null where it is absent (m = 0 or q = 0).
 /// `batched`: it has one value per problem; otherwise one value serves the whole batch.
+/// `on_device`: it lies in the memory of the GPU that solves, kept there by `owner` (or, without one, by the
+/// caller until the call has ended).
 struct Datum {
   const void* data = nullptr;
   bool batched = false;
+  bool on_device = false;
+  std::shared_ptr<const void> owner = nullptr;
 };
 
 /// minimise ½zᵀQz + pᵀz subject to Gz ≤ h, Az = b.  Q: n×n, p: n, G: m×n, h: m, A: q×n, b: q.
@@ -63,6 +69,7 @@ struct Results {
   double* primal_residual = nullptr;  ///< max(‖Gz + s − h‖∞, ‖Az − b‖∞), from the data as given
   double* dual_residual = nullptr;    ///< ‖Qz + p + Gᵀλ + Aᵀν‖∞
   double* gap = nullptr;              ///< sᵀλ / m
+  bool on_device = false;             ///< z, lambda, nu and slack lie in the memory of the GPU that solves
 };
 
 /// Gradients of the loss with respect to the solution: [batch, n], [batch, m], [batch, q]; null means zero.
@@ -70,6 +77,7 @@ struct Upstream {
   const void* dz = nullptr;
   const void* dlambda = nullptr;
   const void* dnu = nullptr;
+  bool dz_on_device = false, dlambda_on_device = false, dnu_on_device = false;
 };
 
 /// Where gradients go, each in the shape its datum was given in (no batch: the sum over the batch); null: not
@@ -81,16 +89,26 @@ struct Gradients {
   void* dh = nullptr;
   void* dA = nullptr;
   void* db = nullptr;
+  bool on_device = false;  ///< they lie in the memory of the GPU that solved
 };
 
 /// Why a call could not be served. `code` is the tail of a QpError code; `argument` and `index` say where.
 struct Failure {
-  enum class Code : std::uint8_t { kNone, kNotFinite, kNotSymmetric, kNotConvex, kMemory, kCancelled };
+  enum class Code : std::uint8_t {
+    kNone,
+    kNotFinite,
+    kNotSymmetric,
+    kNotConvex,
+    kMemory,
+    kCancelled,
+    kDevice
+  };
   Code code = Code::kNone;
   char argument = ' ';    ///< 'Q', 'p', 'G', 'h', 'A', 'b', or 'z', 'l', 'n' for dz, dlambda, dnu
   std::size_t index = 0;  ///< problem in the batch (0 for a shared datum)
   int row = 0, column = 0;
-  std::size_t bytes = 0;  ///< kMemory: what was asked for
+  std::size_t bytes = 0;     ///< kMemory: what was asked for
+  std::string message = {};  ///< kDevice: what happened; kMemory: whose memory, where it is not the machine's
 
   explicit operator bool() const { return code != Code::kNone; }
 };

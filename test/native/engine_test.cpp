@@ -1,6 +1,6 @@
 // The engine as the binding uses it: stages and threads, memory that comes back, cancelling, progress,
 // failures.
-#include "engine/solution.h"
+#include "engine/cpu_device.h"
 
 #include <atomic>
 #include <limits>
@@ -71,11 +71,12 @@ void memory_is_used_again() {
 
 Failure solve(const Problem& problem, const Settings& settings, ResultArrays& out, ThreadPool& pool,
               const std::shared_ptr<Control>& control = nullptr) {
+  CpuDevice device(pool);
   std::shared_ptr<Solution> solution;
-  if (const Failure f = Solution::create(problem, settings, solution)) return f;
-  if (const Failure f = solution->load(problem, &pool)) return f;
-  pool.run(solution->solve(out.results(), control));
-  return solution->outcome();
+  std::shared_ptr<Call> call;
+  if (const Failure f = device.solve(problem, settings, out.results(), control, solution, call)) return f;
+  call->run();
+  return call->outcome();
 }
 
 void failures_name_the_place() {
@@ -121,8 +122,8 @@ void sizes_that_do_not_fit_fail() {
   Problem problem;
   problem.shape = {std::size_t{1} << 50, 100, 100, 0};
   problem.Q.batched = true;
-  std::shared_ptr<Solution> solution;
-  CHECK(Solution::create(problem, {}, solution).code == Failure::Code::kMemory);
+  std::shared_ptr<CpuSolution> solution;
+  CHECK(CpuSolution::create(problem, {}, nullptr, solution).code == Failure::Code::kMemory);
 }
 
 }  // namespace

@@ -10,7 +10,7 @@
 #include <string>
 
 #include "../../../test/native/generator.h"
-#include "engine/solution.h"
+#include "engine/cpu_device.h"
 
 using namespace optnet;
 
@@ -52,21 +52,22 @@ void bench(int n, int m, int q, std::size_t batch, const Settings& settings, con
   double forward = 1e30, load = 1e30, backward = 1e30;
   const double end = now() + run.seconds;
   for (int repeat = 0; repeat < 3 || now() < end; ++repeat) {
-    std::shared_ptr<Solution> solution;
+    std::shared_ptr<CpuSolution> solution;
     const double t0 = now();
-    if (Solution::create(problem, settings, solution, memory)) std::exit(1);
-    if (solution->load(problem, &pool)) std::exit(1);
+    if (CpuSolution::create(problem, settings, &pool, solution, memory)) std::exit(1);
+    if (solution->load(problem)) std::exit(1);
     const double t1 = now();
-    pool.run(solution->solve(out.results(), nullptr));
+    const auto call = solution->solve(out.results(), nullptr);
+    call->run();
     const double t2 = now();
-    if (solution->outcome()) std::exit(1);
+    if (call->outcome()) std::exit(1);
     forward = std::min(forward, t2 - t0);
     load = std::min(load, t1 - t0);
     if (settings.differentiable) {
-      Job job;
+      std::shared_ptr<Call> derivative;
       const double t3 = now();
-      if (solution->backward(upstream, gradients, job)) std::exit(1);
-      pool.run(std::move(job));
+      if (solution->backward(upstream, gradients, derivative)) std::exit(1);
+      derivative->run();
       backward = std::min(backward, now() - t3);
     }
   }

@@ -1,4 +1,4 @@
-#include "engine/solution.h"
+#include "engine/cpu_device.h"
 
 #include <algorithm>
 #include <cmath>
@@ -33,9 +33,33 @@ bool all_finite(const void* data, std::size_t count, DType dtype) {
                                                  : check(static_cast<const float*>(data)));
 }
 
+/// A job of the thread pool, or without one, of the calling thread.
+class JobCall : public Call {
+ public:
+  JobCall(ThreadPool* pool, Job job, std::function<Failure()> outcome)
+      : pool_(pool), job_(std::move(job)), outcome_(std::move(outcome)) {}
+
+  void run() override {
+    if (pool_) return pool_->run(std::move(job_));
+    for (const Stage& stage : job_.stages) {
+      for (std::size_t unit = 0; unit < stage.units; ++unit) stage.run(unit, 0);
+    }
+  }
+  void start(std::function<void()> finished) override {
+    job_.finished = std::move(finished);
+    pool_->start(std::move(job_));
+  }
+  Failure outcome() const override { return outcome_(); }
+
+ private:
+  ThreadPool* pool_;
+  Job job_;
+  std::function<Failure()> outcome_;
+};
+
 }  // namespace
 
-struct Solution::Impl {
+struct CpuSolution::Impl {
   Problem layout;  ///< shapes and what is batched; no data
   Settings settings;
   SolverSettings solver_settings;
@@ -45,6 +69,7 @@ struct Solution::Impl {
   int threads = 1;
   bool has_shared = false;
 
+  ThreadPool* threads_of = nullptr;
   std::shared_ptr<MemoryPool> pool;
   MemoryPool::Block shared, data, kept, vectors;
 
@@ -83,6 +108,13 @@ struct Solution::Impl {
     return v;
   }
 
+  Failure outcome() const {
+    if (first_indefinite != kNone) return {Failure::Code::kNotConvex, 'Q', first_indefinite};
+    if (out_of_memory != 0) return {Failure::Code::kMemory, ' ', 0, 0, 0, out_of_memory};
+    if (cancelled) return {Failure::Code::kCancelled};
+    return {};
+  }
+
   void note_indefinite(std::size_t problem) {
     std::size_t seen = first_indefinite.load();
     while (problem < seen && !first_indefinite.compare_exchange_weak(seen, problem)) {
@@ -93,12 +125,13 @@ struct Solution::Impl {
   Stage sum_matrices(const Gradients& gradients, double* adjoint) const;
 };
 
-Solution::Solution(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
-Solution::~Solution() = default;
+CpuSolution::CpuSolution(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
+CpuSolution::~CpuSolution() = default;
 
-Failure Solution::create(const Problem& problem, const Settings& settings, std::shared_ptr<Solution>& out,
-                         std::shared_ptr<MemoryPool> memory) {
+Failure CpuSolution::create(const Problem& problem, const Settings& settings, ThreadPool* pool,
+                            std::shared_ptr<CpuSolution>& out, std::shared_ptr<MemoryPool> memory) {
   const auto impl = std::make_shared<Impl>();
+  impl->threads_of = pool;
   impl->layout = problem;
   for (Datum* datum : {&impl->layout.Q, &impl->layout.p, &impl->layout.G, &impl->layout.h, &impl->layout.A,
                        &impl->layout.b}) {
@@ -133,11 +166,11 @@ Failure Solution::create(const Problem& problem, const Settings& settings, std::
                     impl->pool->take(data, impl->data) && impl->pool->take(kept, impl->kept) &&
                     impl->pool->take(vectors, impl->vectors);
   if (!fits) return {Failure::Code::kMemory, ' ', 0, 0, 0, total};
-  out = std::shared_ptr<Solution>(new Solution(impl));
+  out = std::shared_ptr<CpuSolution>(new CpuSolution(impl));
   return {};
 }
 
-Failure Solution::load(const Problem& problem, ThreadPool* pool) {
+Failure CpuSolution::load(const Problem& problem) {
   Impl& impl = *impl_;
   if (impl.has_shared) {
     UnitSolver::Memory memory;
@@ -159,15 +192,16 @@ Failure Solution::load(const Problem& problem, ThreadPool* pool) {
       }
     }
   };
-  if (pool && impl.threads > 1) {
-    pool->run({{{impl.unit_count, [&](std::size_t unit, int) { load_unit(unit); }}}, impl.threads, nullptr});
+  if (impl.threads_of && impl.threads > 1) {
+    impl.threads_of->run(
+        {{{impl.unit_count, [&](std::size_t unit, int) { load_unit(unit); }}}, impl.threads, nullptr});
   } else {
     for (std::size_t unit = 0; unit < impl.unit_count && first_unit == kNone; ++unit) load_unit(unit);
   }
   return first;
 }
 
-Job Solution::solve(const Results& results, std::shared_ptr<Control> control) {
+std::shared_ptr<Call> CpuSolution::solve(const Results& results, std::shared_ptr<Control> control) {
   struct Call {
     MemoryPool::Block scratch;
     std::atomic<std::size_t> solved{0};
@@ -206,17 +240,10 @@ Job Solution::solve(const Results& results, std::shared_ptr<Control> control) {
                           if (!impl->units->keeps_data() || !impl->settings.differentiable) impl->data = {};
                           if (!impl->settings.differentiable) impl->kept = {};
                         }});
-  return job;
+  return std::make_shared<JobCall>(impl->threads_of, std::move(job), [impl] { return impl->outcome(); });
 }
 
-Failure Solution::outcome() const {
-  if (impl_->first_indefinite != kNone) return {Failure::Code::kNotConvex, 'Q', impl_->first_indefinite};
-  if (impl_->out_of_memory != 0) return {Failure::Code::kMemory, ' ', 0, 0, 0, impl_->out_of_memory};
-  if (impl_->cancelled) return {Failure::Code::kCancelled};
-  return {};
-}
-
-Stage Solution::Impl::sum_vectors(const Gradients& gradients, double* adjoint) const {
+Stage CpuSolution::Impl::sum_vectors(const Gradients& gradients, double* adjoint) const {
   struct Sum {
     void* out;
     const double* v;
@@ -248,7 +275,7 @@ Stage Solution::Impl::sum_vectors(const Gradients& gradients, double* adjoint) c
           }};
 }
 
-Stage Solution::Impl::sum_matrices(const Gradients& gradients, double* adjoint) const {
+Stage CpuSolution::Impl::sum_matrices(const Gradients& gradients, double* adjoint) const {
   constexpr int kRows = 8;  // of the gradient, a unit
   struct Slice {
     void* out;
@@ -272,7 +299,8 @@ Stage Solution::Impl::sum_matrices(const Gradients& gradients, double* adjoint) 
           }};
 }
 
-Failure Solution::backward(const Upstream& upstream, const Gradients& gradients, Job& job) {
+Failure CpuSolution::backward(const Upstream& upstream, const Gradients& gradients,
+                              std::shared_ptr<Call>& out) {
   struct Call {
     MemoryPool::Block upstream, adjoint, scratch;
     Upstream copy;
@@ -305,7 +333,7 @@ Failure Solution::backward(const Upstream& upstream, const Gradients& gradients,
   if (const Failure f = copy_in(upstream.dnu, s.q, call->copy.dnu, 'n')) return f;
 
   auto* adjoint = reinterpret_cast<double*>(call->adjoint.data());
-  job = {};
+  Job job;
   job.threads = impl->threads;
   job.stages.push_back({impl->unit_count, [impl, call, gradients, adjoint](std::size_t unit, int worker) {
                           impl->units->backward(unit, impl->memory_of(unit, worker, call->scratch),
@@ -314,14 +342,27 @@ Failure Solution::backward(const Upstream& upstream, const Gradients& gradients,
                         }});
   job.stages.push_back(impl->sum_vectors(gradients, adjoint));
   job.stages.push_back(impl->sum_matrices(gradients, adjoint));
+  out = std::make_shared<JobCall>(impl->threads_of, std::move(job), [] { return Failure{}; });
   return {};
 }
 
-const Shape& Solution::shape() const { return impl_->layout.shape; }
-DType Solution::dtype() const { return impl_->layout.dtype; }
-int Solution::threads() const { return impl_->threads; }
-std::size_t Solution::bytes() const {
+const Shape& CpuSolution::shape() const { return impl_->layout.shape; }
+DType CpuSolution::dtype() const { return impl_->layout.dtype; }
+int CpuSolution::threads() const { return impl_->threads; }
+std::size_t CpuSolution::bytes() const {
   return impl_->shared.size() + impl_->data.size() + impl_->kept.size() + impl_->vectors.size();
+}
+const char* CpuSolution::backend() const { return impl_->units->lanes() > 1 ? "packed" : "blocked"; }
+
+Failure CpuDevice::solve(const Problem& problem, const Settings& settings, const Results& results,
+                         std::shared_ptr<Control> control, std::shared_ptr<Solution>& solution,
+                         std::shared_ptr<Call>& call) {
+  std::shared_ptr<CpuSolution> made;
+  if (const Failure f = CpuSolution::create(problem, settings, &pool_, made, memory_)) return f;
+  if (const Failure f = made->load(problem)) return f;
+  call = made->solve(results, std::move(control));
+  solution = std::move(made);
+  return {};
 }
 
 const char* instruction_set() { return best_instruction_set().name; }

@@ -1,0 +1,24 @@
+// A build without CUDA: there is no GPU, and this is why.
+#include "cuda/environment.h"
+
+namespace optnet::cuda {
+namespace {
+
+constexpr const char* kReason =
+    "This build of optnet has no CUDA backend: it was compiled where there was no CUDA compiler.";
+
+}  // namespace
+
+std::vector<DeviceInfo> devices() {
+  DeviceInfo none;
+  none.reason = kReason;
+  return {none};
+}
+
+Failure CudaDevice::create(int, ThreadPool&, std::shared_ptr<CudaDevice>&) {
+  Failure failure{Failure::Code::kDevice};
+  failure.message = kReason;
+  return failure;
+}
+
+}  // namespace optnet::cuda

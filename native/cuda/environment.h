@@ -1,0 +1,62 @@
+// The GPUs as the engine's users see them. Nothing here needs CUDA's headers: a build without CUDA implements
+// it too (absent.cpp), and says so.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/device.h"
+#include "engine/thread_pool.h"
+
+namespace optnet::cuda {
+
+/// One GPU, or the reason why there is none.
+struct DeviceInfo {
+  bool usable = false;
+  std::string reason;  ///< why not, in one sentence
+  int ordinal = 0;
+  std::string name;                               ///< the vendor's, "NVIDIA H200"
+  std::string compute_capability;                 ///< "9.0"
+  std::size_t total_memory = 0, free_memory = 0;  ///< of the GPU, in bytes, whoever uses it
+  int driver_version = 0, runtime_version = 0;    ///< CUDA's, as 13000 for 13.0
+  std::string libraries;  ///< why cuBLAS and cuSOLVER cannot be had, in one sentence; empty where they were
+                          ///< found or not looked for
+};
+
+/// Every GPU of the machine; never empty, never fails.
+std::vector<DeviceInfo> devices();
+
+/// A piece of a GPU's memory; it is given back, in the order of the environment's work, when the last share
+/// of it goes.
+class DeviceArray {
+ public:
+  virtual ~DeviceArray() = default;
+  virtual void* data() const = 0;
+  virtual std::size_t bytes() const = 0;
+  virtual int ordinal() const = 0;
+};
+
+/// What one Node environment (the main thread, or a worker thread) has on one GPU: streams, libraries'
+/// handles, memory pools. Made when first used, gone with the environment.
+class CudaDevice : public Device {
+ public:
+  /// Fails with kDevice where the GPU cannot be used, saying why.
+  static Failure create(int ordinal, ThreadPool& pool, std::shared_ptr<CudaDevice>& out);
+
+  /// Fails with kMemory.
+  virtual Failure allocate(std::size_t bytes, std::shared_ptr<DeviceArray>& out) = 0;
+  /// A call that copies `bytes` from host memory, which is read before this returns.
+  virtual Failure upload(const void* from, const std::shared_ptr<DeviceArray>& to,
+                         std::shared_ptr<Call>& out) = 0;
+  /// A call that copies `bytes` from memory of this GPU to host memory.
+  virtual Failure download(const void* from, std::size_t bytes, void* to, std::shared_ptr<Call>& out) = 0;
+  /// Whether [data, data + bytes) is memory of this GPU, as far as the driver can tell: kDevice if not.
+  virtual Failure check_pointer(const void* data, std::size_t bytes) const = 0;
+  /// Bytes that this environment holds there: arrays, factors, and memory kept for reuse.
+  virtual std::size_t bytes_held() const = 0;
+};
+
+}  // namespace optnet::cuda

@@ -20,7 +20,6 @@ namespace optnet::cuda {
   X(destroy_blas, cublasDestroy_v2)            \
   X(set_blas_stream, cublasSetStream_v2)       \
   X(set_blas_workspace, cublasSetWorkspace_v2) \
-  X(set_blas_math_mode, cublasSetMathMode)     \
   X(get_blas_version, cublasGetVersion_v2)     \
   X(get_blas_status_string, cublasGetStatusString)
 #define OPTNET_CUBLAS_ROUTINES(X, T)                     \

@@ -25,8 +25,6 @@ std::string LibraryHandles::open(cudaStream_t stream, void* workspace, std::size
   if (blas == CUBLAS_STATUS_SUCCESS) blas = l.set_blas_stream(blas_, stream);
   // In this order: a change of stream puts the workspace back to the library's own.
   if (blas == CUBLAS_STATUS_SUCCESS) blas = l.set_blas_workspace(blas_, workspace, workspace_bytes);
-  // Float32 in float32's own precision, whatever the process's environment says about TF32.
-  if (blas == CUBLAS_STATUS_SUCCESS) blas = l.set_blas_math_mode(blas_, CUBLAS_PEDANTIC_MATH);
   if (blas != CUBLAS_STATUS_SUCCESS) return describe(l, blas);
 
   cusolverStatus_t solver = l.create_solver(&solver_);

@@ -211,23 +211,24 @@ class FusedKernels final : public Kernels {
   cudaError_t prepare_shared(const Plan& plan, const SolveArguments& arguments,
                              cudaStream_t stream) const override {
     return with_form(plan, [&](auto form) {
-      return run(prepare_shared_kernel<Backend<BlockTeam>, decltype(form)::value>, 1, plan, plan.fast.end,
-                 SolveKernelArgument{plan, arguments}, stream);
+      return run(prepare_shared_kernel<Backend<BlockTeam>, decltype(form)::value>, dim3(1),
+                 dim3(plan.threads), plan.fast.end, SolveKernelArgument{plan, arguments}, stream);
     });
   }
   cudaError_t solve(const Plan& plan, const SolveArguments& arguments, cudaStream_t stream) const override {
     return with_team(plan, [&](auto team, auto form) {
       using Team = decltype(team);
-      return run(solve_kernel<Team, Backend<Team>, decltype(form)::value>, arguments.batch, plan,
-                 plan.fast.end, SolveKernelArgument{plan, arguments}, stream);
+      return run(solve_kernel<Team, Backend<Team>, decltype(form)::value>, grid(plan, arguments.batch),
+                 block(plan), teams(plan) * plan.fast.end, SolveKernelArgument{plan, arguments}, stream);
     });
   }
   cudaError_t adjoint(const Plan& plan, const AdjointArguments& arguments,
                       cudaStream_t stream) const override {
     return with_team(plan, [&](auto team, auto form) {
       using Team = decltype(team);
-      return run(adjoint_kernel<Team, Backend<Team>, decltype(form)::value>, arguments.batch, plan,
-                 plan.adjoint_memory(), AdjointKernelArgument{plan, arguments}, stream);
+      return run(adjoint_kernel<Team, Backend<Team>, decltype(form)::value>, grid(plan, arguments.batch),
+                 block(plan), teams(plan) * plan.fast.reduced, AdjointKernelArgument{plan, arguments},
+                 stream);
     });
   }
 
@@ -257,15 +258,15 @@ class FusedKernels final : public Kernels {
     });
   }
 
+  static int teams(const Plan& plan) { return plan.threads / plan.team; }
+  static dim3 grid(const Plan& plan, int batch) { return dim3((batch + teams(plan) - 1) / teams(plan)); }
+  static dim3 block(const Plan& plan) { return dim3(plan.team, teams(plan)); }
+
   template <class Argument>
-  static cudaError_t run(void (*kernel)(Argument), int problems, const Plan& plan, std::size_t fast,
+  static cudaError_t run(void (*kernel)(Argument), dim3 grid, dim3 block, std::size_t bytes,
                          const Argument& argument, cudaStream_t stream) {
-    const int teams = plan.threads / plan.team;
-    const std::size_t bytes = teams * fast;
     const cudaError_t allowed = allow_shared_memory(reinterpret_cast<const void*>(kernel), bytes);
-    if (allowed != cudaSuccess) return allowed;
-    return launch(kernel, dim3((problems + teams - 1) / teams), dim3(plan.team, teams), bytes, stream,
-                  argument);
+    return allowed == cudaSuccess ? launch(kernel, grid, block, bytes, stream, argument) : allowed;
   }
 
   template <FormKind kKind>

@@ -14,6 +14,7 @@
 #define OPTNET_FUNCTION
 #define OPTNET_NOINLINE_FUNCTION __attribute__((noinline))
 #define OPTNET_UNROLL _Pragma("GCC unroll 16")
+#define OPTNET_NO_UNROLL
 
 #else
 
@@ -25,8 +26,14 @@
 #define OPTNET_NOINLINE_FUNCTION __host__ __device__ __noinline__
 /// Before a loop of constant length whose body indexes registers.
 #define OPTNET_UNROLL _Pragma("unroll")
+/// Before a loop that is short for most threads.
+#define OPTNET_NO_UNROLL _Pragma("unroll 1")
 
 #endif
+
+/// Large functions of native/solver are calls on the GPU too: inlined, they would multiply code and compile
+/// time.
+#define OPTNET_LARGE_FUNCTION OPTNET_NOINLINE_FUNCTION
 
 namespace optnet::cuda {
 

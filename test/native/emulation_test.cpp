@@ -615,11 +615,10 @@ void a_machine_without_a_gpu_says_so() {
 int main(int argc, char** argv) {
   // First those that copy the process, while it has no other thread.
   threads_that_never_meet_are_reported();
-  if (argc > 2) {
-    races_are_reported(argv[1]);
-    every_barrier_is_missed_when_dropped(argv[1]);
-    accesses_beyond_an_allocation_are_reported(argv[2]);
-  }
+  const std::string races = argc > 1 ? argv[1] : "", overruns = argc > 2 ? argv[2] : "";
+  if (!races.empty()) races_are_reported(races);
+  if (!races.empty()) every_barrier_is_missed_when_dropped(races);
+  if (!overruns.empty()) accesses_beyond_an_allocation_are_reported(overruns);
   threads_know_where_they_are();
   a_barrier_waits_for_all();
   schedules_differ();

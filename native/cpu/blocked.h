@@ -11,8 +11,8 @@
 #include <cstring>
 #include <utility>
 
-#include "cpu/arena.h"
 #include "cpu/simd.h"
+#include "solver/arena.h"
 
 namespace optnet::OPTNET_ISA {
 
@@ -225,6 +225,15 @@ class BlockedBackend {
         out[column(k)] = j < G.columns ? G.strip(k / kStrip)[column(j) + k % kStrip] * w[k] : T(0);
       }
     }
+  }
+
+  using WeightedGram = Matrix;  ///< work space of add_weighted_gram
+  static WeightedGram weighted_gram_storage(Arena& arena, int m, int n) { return matrix(arena, n, m, false); }
+  /// E ← Q + Gᵀ diag(w)² G (lower triangle), G: m×n
+  void add_weighted_gram(const Triangle& Q, const Matrix& G, const T* w, const WeightedGram& work,
+                         const Triangle& E) const {
+    scaled_transpose(G, w, work);
+    add_gram(Q, T(1), work, E);
   }
 
   /// v ← L⁻¹ v

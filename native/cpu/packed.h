@@ -9,8 +9,8 @@
 #include <cstddef>
 #include <cstring>
 
-#include "cpu/arena.h"
 #include "cpu/simd.h"
+#include "solver/arena.h"
 
 namespace optnet::OPTNET_ISA {
 
@@ -249,6 +249,15 @@ class PackedBackend {
         for (int j = 0; j < G.columns; ++j) own(C, j)[k] = g(k)[j] * w[k];
       }
     });
+  }
+
+  using WeightedGram = Matrix;  ///< work space of add_weighted_gram
+  static WeightedGram weighted_gram_storage(Arena& arena, int m, int n) { return matrix(arena, n, m, false); }
+  /// E ← Q + Gᵀ diag(w)² G (lower triangle), G: m×n
+  void add_weighted_gram(const Triangle& Q, const Matrix& G, const P* w, const WeightedGram& work,
+                         const Triangle& E) const {
+    scaled_transpose(G, w, work);
+    add_gram(Q, Scalar(1), work, E);
   }
 
   /// v ← L⁻¹ v

@@ -3,10 +3,10 @@
 
 #include <algorithm>
 
-#include "cpu/arena.h"
 #include "cpu/loader.h"
 #include "cpu/outer.h"
 #include "cpu/unit_solver.h"
+#include "solver/arena.h"
 #include "solver/solve.h"
 
 namespace optnet::OPTNET_ISA {
@@ -24,7 +24,7 @@ struct Places {
         own(memory.data),
         kept(memory.kept),
         scratch(memory.scratch),
-        work(b, d, sharing, shared, own, kept, scratch),
+        work(b, d, sharing, shared, own, shared, kept, scratch, scratch),
         gz(B::vector(scratch, d.n)),
         glambda(B::vector(scratch, d.m)),
         gnu(B::vector(scratch, d.q)),

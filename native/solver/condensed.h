@@ -17,45 +17,72 @@ class Condensed {
   using Scalar = typename B::Scalar;
   using Mask = typename B::Mask;
 
+  /// `kept` outlives the solve, `scratch` does not; nothing needs `setup`.
   template <class Arena>
-  Condensed(const Dimensions& dims, const Sharing&, Arena&, Arena& kept, Arena& scratch)
+  OPTNET_FUNCTION Condensed(const Dimensions& dims, const Sharing&, Arena&, Arena& kept, Arena& scratch,
+                            Arena&)
       : d(dims), saddle(d, false, false, kept, kept) {
     for (Real** v : {&w, &w_factor}) *v = B::vector(kept, d.m);
     for (Real** v : {&ez, &rhs_z}) *v = B::vector(scratch, d.n);
     work = B::vector(scratch, d.n > d.q ? d.n : d.q);
     for (Real** v : {&enu, &rhs_nu}) *v = B::vector(scratch, d.q);
     for (Real** v : {&elambda, &rhs_lambda, &product}) *v = B::vector(scratch, d.m);
-    Gt = B::matrix(scratch, d.n, d.m, false);
+    gram_work = B::weighted_gram_storage(scratch, d.m, d.n);
     H = B::triangle(scratch, d.n, false);
   }
 
   /// Nothing survives an iteration, so nothing is factored for the batch; Q is only checked.
-  Mask prepare(const B& b, const Data<B>& data, bool shared_pass) {
-    return shared_pass ? Mask(true) : saddle.factor(b, data.Q);
+  OPTNET_FUNCTION Mask prepare(const B& b, const Data<B>& data, bool shared_pass) {
+    if (shared_pass) return Mask(true);
+    const Mask definite = saddle.factor(b, data.Q);
+    saddle.factor_equalities(b, data.A);
+    return definite;
   }
 
-  template <class System>
-  void solve(const B& b, System& system, const Data<B>& data, Iterate<B>& x, InteriorPointWork<B>& v,
-             const SolverSettings& settings, Progress<B>& progress) {
-    start(b, data, x, v);
-    interior_point(b, system, data, x, v, settings.tolerance, settings.max_iterations, progress);
+  /// Before the first factorisation, with v.w: λ = D(Gz − h) and s = −D⁻¹λ for a D that makes rows
+  /// comparable, the mean of diag Q over ‖Gᵢ‖²∞. From h is cut what is huge of the slack at the solution
+  /// without inequalities, which `prepare` left the factors for.
+  OPTNET_FUNCTION void begin(const B& b, const Data<B>& data, Iterate<B>& x, InteriorPointWork<B>& v) {
+    const Real curvature = root_mean_diagonal(b, data), weight(static_cast<Scalar>(kStartWeight));
+    Real *const unit = v.t, *const rest = v.ds;
+    b.each(d.n, [&](int j) { x.z[j] = -data.p[j]; });
+    b.solve_lower(saddle.L, x.z);
+    saddle.eliminate(b, x.z, data.b, x.nu, work);
+    b.solve_upper(saddle.L, x.z);
+    b.multiply(data.G, x.z, x.s);
+    b.each(d.m, [&](int i) {
+      unit[i] = curvature / data.G_norm[i];
+      v.w[i] = weight * unit[i];
+      x.s[i] = data.h[i] - x.s[i];
+    });
+    cut_huge_slack(b, d.m, unit, x.s, rest);
   }
 
-  void factor(const B& b, const Data<B>& data, const Real* weights) {
+  /// After it.
+  OPTNET_FUNCTION void end_begin(const B& b, const Data<B>& data, Iterate<B>& x, InteriorPointWork<B>& v) {
+    Real *const unit = v.t, *const rest = v.ds, *const h = v.r;
+    b.each(d.m, [&](int i) { h[i] = data.h[i] - rest[i]; });
+    b.each(d.n, [&](int j) { x.z[j] = -data.p[j]; });
+    b.each(d.q, [&](int k) { x.nu[k] = data.b[k]; });
+    solve_kkt(b, data, x.z, h, x.nu, x.lambda);
+    b.each(d.m, [&](int i) { x.s[i] = rest[i] - x.lambda[i] / (v.w[i] * v.w[i]); });
+    push_inside(b, d.m, unit, x.lambda, x.s);
+  }
+
+  OPTNET_FUNCTION void factor(const B& b, const Data<B>& data, const Real* weights) {
     const Real most(static_cast<Scalar>(kLargestFactorWeight)), curvature = root_mean_diagonal(b, data);
     b.each(d.m, [&](int i) {
       w[i] = weights[i];
       w_factor[i] = min(weights[i], most * curvature / data.G_norm[i]);
     });
-    b.scaled_transpose(data.G, w_factor, Gt);
-    b.add_gram(data.Q, Scalar(1), Gt, H);
+    b.add_weighted_gram(data.Q, data.G, w_factor, gram_work, H);
     saddle.factor(b, H);
     saddle.factor_equalities(b, data.A);
   }
 
   /// The KKT system of RangeSpace::solve_kkt, refined: dz in place of az, dν in place of aν.
-  void solve_kkt(const B& b, const Data<B>& data, Real* z, const Real* alambda, Real* nu,
-                 Real* dlambda) const {
+  OPTNET_FUNCTION void solve_kkt(const B& b, const Data<B>& data, Real* z, const Real* alambda, Real* nu,
+                                 Real* dlambda) const {
     b.each(d.n, [&](int j) { rhs_z[j] = z[j]; });
     b.each(d.q, [&](int k) { rhs_nu[k] = nu[k]; });
     b.each(d.m, [&](int i) { rhs_lambda[i] = alambda[i]; });
@@ -69,9 +96,11 @@ class Condensed {
     }
   }
 
-  void keep_factor(const B& b, const Data<B>& data, const Real* weights) { factor(b, data, weights); }
-  void solve_kkt_end(const B& b, const Data<B>& data, Real* z, const Real* alambda, Real* nu,
-                     Real* dlambda) const {
+  OPTNET_FUNCTION void keep_factor(const B& b, const Data<B>& data, const Real* weights) {
+    factor(b, data, weights);
+  }
+  OPTNET_FUNCTION void solve_kkt_end(const B& b, const Data<B>& data, Real* z, const Real* alambda, Real* nu,
+                                     Real* dlambda) const {
     solve_kkt(b, data, z, alambda, nu, dlambda);
   }
 
@@ -81,50 +110,23 @@ class Condensed {
   static constexpr double kLargestFactorWeight = sizeof(Scalar) == 8 ? 1e4 : 30;
 
   Dimensions d;
-  SaddlePoint<B> saddle;              // of H and A
-  typename B::Matrix Gt;              // Gᵀ W, n×m
-  typename B::Triangle H;             // n×n
-  Real *w, *w_factor;                 // √D, and what of it the factor has
-  Real *rhs_z, *rhs_nu, *rhs_lambda;  // right-hand sides
-  Real *ez, *enu, *elambda;           // their residuals, then the corrections
-  Real *work, *product;               // max(n, q), m
-
-  /// λ = D(Gz − h) and s = −D⁻¹λ for a D that makes rows comparable: the mean of diag Q over ‖Gᵢ‖²∞.
-  void start(const B& b, const Data<B>& data, Iterate<B>& x, InteriorPointWork<B>& v) {
-    const Real curvature = root_mean_diagonal(b, data), weight(static_cast<Scalar>(kStartWeight));
-    Real *const unit = v.t, *const rest = v.ds, *const h = v.r;
-    // h less what is huge of the slack at the solution without inequalities (`prepare` left Q's factor)
-    saddle.factor_equalities(b, data.A);
-    b.each(d.n, [&](int j) { x.z[j] = -data.p[j]; });
-    b.solve_lower(saddle.L, x.z);
-    saddle.eliminate(b, x.z, data.b, x.nu, work);
-    b.solve_upper(saddle.L, x.z);
-    b.multiply(data.G, x.z, x.s);
-    b.each(d.m, [&](int i) {
-      unit[i] = curvature / data.G_norm[i];
-      v.w[i] = weight * unit[i];
-      x.s[i] = data.h[i] - x.s[i];
-    });
-    cut_huge_slack(b, d.m, unit, x.s, rest);
-    b.each(d.m, [&](int i) { h[i] = data.h[i] - rest[i]; });
-
-    factor(b, data, v.w);
-    b.each(d.n, [&](int j) { x.z[j] = -data.p[j]; });
-    b.each(d.q, [&](int k) { x.nu[k] = data.b[k]; });
-    solve_kkt(b, data, x.z, h, x.nu, x.lambda);
-    b.each(d.m, [&](int i) { x.s[i] = rest[i] - x.lambda[i] / (v.w[i] * v.w[i]); });
-    push_inside(b, d.m, unit, x.lambda, x.s);
-  }
+  SaddlePoint<B> saddle;               // of H and A
+  typename B::WeightedGram gram_work;  // what the backend needs to form GᵀDG
+  typename B::Triangle H;              // n×n
+  Real *w, *w_factor;                  // √D, and what of it the factor has
+  Real *rhs_z, *rhs_nu, *rhs_lambda;   // right-hand sides
+  Real *ez, *enu, *elambda;            // their residuals, then the corrections
+  Real *work, *product;                // max(n, q), m
 
   /// √(mean of diag Q)
-  Real root_mean_diagonal(const B& b, const Data<B>& data) const {
+  OPTNET_FUNCTION Real root_mean_diagonal(const B& b, const Data<B>& data) const {
     b.diagonal(data.Q, ez);
     return sqrt(Real(static_cast<Scalar>(1.0 / d.n)) * b.sum(d.n, [&](int j) { return ez[j]; }));
   }
 
   /// dλ = D(G dz − aλ) leaves  H dz + Aᵀdν = az + GᵀD aλ,  A dz = aν.  dλ may be aλ.
-  void solve_once(const B& b, const Data<B>& data, Real* z, const Real* alambda, Real* nu,
-                  Real* dlambda) const {
+  OPTNET_FUNCTION void solve_once(const B& b, const Data<B>& data, Real* z, const Real* alambda, Real* nu,
+                                  Real* dlambda) const {
     b.each(d.m, [&](int i) { product[i] = w_factor[i] * w_factor[i] * alambda[i]; });
     b.multiply_transpose(data.G, product, work);
     b.each(d.n, [&](int j) { z[j] = z[j] + work[j]; });
@@ -136,7 +138,8 @@ class Condensed {
   }
 
   /// What (dz, dλ, dν) leaves of the right-hand sides, in ez, elambda, enu.
-  void residual(const B& b, const Data<B>& data, const Real* z, const Real* dlambda, const Real* nu) const {
+  OPTNET_FUNCTION void residual(const B& b, const Data<B>& data, const Real* z, const Real* dlambda,
+                                const Real* nu) const {
     b.multiply_symmetric(data.Q, z, ez);
     b.multiply_transpose(data.G, dlambda, work);
     b.each(d.n, [&](int j) { ez[j] = rhs_z[j] - ez[j] - work[j]; });

@@ -28,7 +28,7 @@ struct Data {
   /// Shared matrices come from `shared`, all else from `own`. For the pass over what is shared, B::Shared
   /// places the same `shared` memory.
   template <class Arena>
-  Data(const Dimensions& dims, const Sharing& sharing, Arena& shared, Arena& own) : d(dims) {
+  OPTNET_FUNCTION Data(const Dimensions& dims, const Sharing& sharing, Arena& shared, Arena& own) : d(dims) {
     Q = B::triangle(sharing.Q ? shared : own, d.n, sharing.Q);
     G = B::matrix(sharing.G ? shared : own, d.m, d.n, sharing.G);
     A = B::matrix(sharing.A ? shared : own, d.q, d.n, sharing.A);
@@ -52,7 +52,7 @@ struct Iterate {
   Real* s = nullptr;
 
   template <class Arena>
-  Iterate(const Dimensions& d, Arena& arena)
+  OPTNET_FUNCTION Iterate(const Dimensions& d, Arena& arena)
       : z(B::vector(arena, d.n)),
         lambda(B::vector(arena, d.m)),
         nu(B::vector(arena, d.q)),
@@ -61,7 +61,7 @@ struct Iterate {
 
 /// to ← from where `mask` holds.
 template <class B, class Real = typename B::Real>
-void copy_where(const B& backend, typename B::Mask mask, int n, const Real* from, Real* to) {
+OPTNET_FUNCTION void copy_where(const B& backend, typename B::Mask mask, int n, const Real* from, Real* to) {
   backend.each(n, [&](int i) { to[i] = select(mask, from[i], to[i]); });
 }
 

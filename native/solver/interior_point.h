@@ -30,7 +30,7 @@ struct InteriorPointWork {
   Real *r, *t, *ds, *dlambda, *w, *inverse_lambda, *inverse_s, *best_lambda, *best_s;
 
   template <class Arena>
-  InteriorPointWork(int m, Arena& arena) {
+  OPTNET_FUNCTION InteriorPointWork(int m, Arena& arena) {
     for (Real** v : {&r, &t, &ds, &dlambda, &w, &inverse_lambda, &inverse_s, &best_lambda, &best_s}) {
       *v = B::vector(arena, m);
     }
@@ -39,7 +39,7 @@ struct InteriorPointWork {
 
 /// Mean complementarity sᵀλ/m.
 template <class B>
-typename B::Real mean_gap(const B& b, const Iterate<B>& x, int m) {
+OPTNET_FUNCTION typename B::Real mean_gap(const B& b, const Iterate<B>& x, int m) {
   using Real = typename B::Real;
   const Real inverse_m(m > 0 ? static_cast<typename B::Scalar>(1.0 / m) : 0);
   return inverse_m * b.sum(m, [&](int i) { return x.s[i] * x.lambda[i]; });
@@ -48,7 +48,8 @@ typename B::Real mean_gap(const B& b, const Iterate<B>& x, int m) {
 /// The same, measured against the sizes of the products that it is the difference of. Not finite iterates
 /// give 1e30.
 template <class B>
-typename B::Real scaled_gap(const B& b, const Data<B>& data, const Iterate<B>& x, typename B::Real gap) {
+OPTNET_FUNCTION typename B::Real scaled_gap(const B& b, const Data<B>& data, const Iterate<B>& x,
+                                            typename B::Real gap) {
   using Real = typename B::Real;
   using Scalar = typename B::Scalar;
   const int m = data.d.m;
@@ -59,89 +60,137 @@ typename B::Real scaled_gap(const B& b, const Data<B>& data, const Iterate<B>& x
   return select(gap < infinity, gap / size, infinity);
 }
 
-/// Starts from (λ, s) > 0 and leaves the best iterate found.
+/// What lasts from one factorisation to the next, beside the iterate, the work and the progress.
+template <class B>
+struct LoopState {
+  using Scalar = typename B::Scalar;
+  typename B::Real since_best{Scalar(0)};  ///< iterations since the best iterate
+  typename B::Real alpha{Scalar(1)};       ///< the last step length
+  typename B::Real mu{Scalar(0)};          ///< mean gap of the current iterate
+  typename B::Mask frozen{false};          ///< had finished before the start
+  int iteration = 0;
+};
+
+/// The method, from one factorisation to the next. Starts from (λ, s) > 0 and leaves the best iterate found:
+///     while (method.measure()) { system.factor(w); method.advance(); }
+///     method.end();
 template <class B, class System>
-[[gnu::noinline]] void interior_point(const B& b, System& system, const Data<B>& data, Iterate<B>& x,
-                                      InteriorPointWork<B>& v, double tolerance, int max_iterations,
-                                      Progress<B>& progress) {
+class InteriorPoint {
+ public:
   using Real = typename B::Real;
   using Scalar = typename B::Scalar;
   using Mask = typename B::Mask;
-  const int m = data.d.m;
-  const Real zero(Scalar(0)), one(Scalar(1)), tol(static_cast<Scalar>(tolerance)), infinity(Scalar(1e30));
-  const Real inverse_m(m > 0 ? static_cast<Scalar>(1.0 / m) : Scalar(0));
-  Real *const lambda = x.lambda, *const s = x.s;
-  Real *const dlambda = v.dlambda, *const ds = v.ds, *const t = v.t, *const r = v.r;
-  Real since_best = zero, alpha = one;
-  const Mask frozen = progress.done;
 
-  for (int k = 0;; ++k) {
-    const Real residual = system.residual(r);
-    const Real mu = mean_gap(b, x, m);
-    const Real error = max(residual, scaled_gap(b, data, x, mu));
+  OPTNET_FUNCTION InteriorPoint(const B& backend, System& system, const Data<B>& data, Iterate<B>& x,
+                                InteriorPointWork<B>& work, double tolerance, int max_iterations,
+                                Progress<B>& progress, LoopState<B>& state)
+      : b(backend),
+        system(system),
+        data(data),
+        x(x),
+        v(work),
+        m(data.d.m),
+        tol(static_cast<Scalar>(tolerance)),
+        max_iterations(max_iterations),
+        progress(progress),
+        state(state) {}
+
+  /// Keeps the iterate where it is the best so far. False: nothing is left to be done; otherwise work.w holds
+  /// √(λ/s) to factor with.
+  OPTNET_FUNCTION bool measure() {
+    const Real zero(Scalar(0)), one(Scalar(1));
+    const Real residual = system.residual(v.r);
+    state.mu = mean_gap(b, x, m);
+    const Real error = max(residual, scaled_gap(b, data, x, state.mu));
 
     const Mask better = (!progress.done) & (error < progress.error);
     progress.error = select(better, error, progress.error);
-    copy_where(b, better, m, lambda, v.best_lambda);
-    copy_where(b, better, m, s, v.best_s);
+    copy_where(b, better, m, x.lambda, v.best_lambda);
+    copy_where(b, better, m, x.s, v.best_s);
     system.keep(better);
-    since_best = select(better, zero, since_best + one);
-    progress.done =
-        progress.done | (error <= tol) | (since_best > Real(Scalar(kPatience))) | !(error < infinity);
-    if (k == max_iterations || all(progress.done)) break;
+    state.since_best = select(better, zero, state.since_best + one);
+    progress.done = progress.done | (error <= tol) | (state.since_best > Real(Scalar(kPatience))) |
+                    !(error < Real(Scalar(1e30)));
+    if (state.iteration == max_iterations || all(progress.done)) return false;
+    ++state.iteration;
     progress.iterations = progress.iterations + select(progress.done, zero, one);
 
     b.each(m, [&](int i) {  // reciprocals once: the step lengths then need no division
-      v.inverse_lambda[i] = one / lambda[i];
-      v.inverse_s[i] = one / s[i];
-      v.w[i] = sqrt(lambda[i] * v.inverse_s[i]);
+      v.inverse_lambda[i] = one / x.lambda[i];
+      v.inverse_s[i] = one / x.s[i];
+      v.w[i] = sqrt(x.lambda[i] * v.inverse_s[i]);
     });
-    system.factor(v.w);
+    return true;
+  }
 
-    // With ds = −rc − (s/λ) dλ, the direction solves G dz − (s/λ) dλ = r + rc.
-    const auto finish_direction = [&] {  // rc in ds
-      b.each(m, [&](int i) {
-        dlambda[i] = t[i];
-        ds[i] = -ds[i] - s[i] * v.inverse_lambda[i] * dlambda[i];
-      });
-      return b.max(m, [&](int i) { return max(-dlambda[i] * v.inverse_lambda[i], -ds[i] * v.inverse_s[i]); });
-    };
+  /// Predictor, corrector and step, with Newton's matrix factored.
+  OPTNET_FUNCTION void advance() {
+    const Real one(Scalar(1)), inverse_m(m > 0 ? static_cast<Scalar>(1.0 / m) : Scalar(0));
+    Real *const lambda = x.lambda, *const s = x.s;
+    Real *const dlambda = v.dlambda, *const ds = v.ds, *const t = v.t;
 
     b.each(m, [&](int i) {  // affine scaling: rc = s
       ds[i] = s[i];
-      t[i] = r[i] + s[i];
+      t[i] = v.r[i] + s[i];
     });
     system.solve(t);
     const Real affine = one / max(finish_direction(), one);
     const Real mu_affine = inverse_m * b.sum(m, [&](int i) {
       return (s[i] + affine * ds[i]) * (lambda[i] + affine * dlambda[i]);
     });
-    const Real ratio = mu_affine / mu;
-    const Real target = ratio * ratio * ratio * mu;  // σμ, σ = (μ_aff/μ)³
+    const Real ratio = mu_affine / state.mu;
+    const Real target = ratio * ratio * ratio * state.mu;  // σμ, σ = (μ_aff/μ)³
 
     b.each(m, [&](int i) {  // corrected: rc = s + (ds∘dλ − σμ)/λ
       const Real rc = s[i] + (ds[i] * dlambda[i] - target) * v.inverse_lambda[i];
       ds[i] = rc;
-      t[i] = r[i] + rc;
+      t[i] = v.r[i] + rc;
     });
     system.solve(t);
     const Real inverse_step = finish_direction();  // 1 / the largest step that keeps s, λ ≥ 0
     // After a short step, stay further inside: nearly degenerate problems otherwise stick to the boundary.
-    const Real near = min(max(Real(Scalar(0.995)), one - mu), Real(Scalar(0.9995)));
-    const Real fraction = select(alpha < Real(Scalar(0.5)), Real(Scalar(0.9)), near);
-    alpha = min(one, fraction / max(inverse_step, Real(Scalar(1e-30))));
+    const Real near = min(max(Real(Scalar(0.995)), one - state.mu), Real(Scalar(0.9995)));
+    const Real fraction = select(state.alpha < Real(Scalar(0.5)), Real(Scalar(0.9)), near);
+    const Real alpha = min(one, fraction / max(inverse_step, Real(Scalar(1e-30))));
+    state.alpha = alpha;
     b.each(m, [&](int i) {
       lambda[i] = select(progress.done, lambda[i], fma(alpha, dlambda[i], lambda[i]));
       s[i] = select(progress.done, s[i], fma(alpha, ds[i], s[i]));
     });
     system.step(alpha, progress.done);
   }
-  // What was frozen on entry has no best iterate here; the others go back to theirs.
-  const Mask moved = (!frozen) & (progress.error < infinity);
-  copy_where(b, moved, m, v.best_lambda, lambda);
-  copy_where(b, moved, m, v.best_s, s);
-  system.restore(moved);
-}
+
+  /// What was frozen on entry has no best iterate here; the others go back to theirs.
+  OPTNET_FUNCTION void end() {
+    const Mask moved = (!state.frozen) & (progress.error < Real(Scalar(1e30)));
+    copy_where(b, moved, m, v.best_lambda, x.lambda);
+    copy_where(b, moved, m, v.best_s, x.s);
+    system.restore(moved);
+  }
+
+ private:
+  const B& b;
+  System& system;
+  const Data<B>& data;
+  Iterate<B>& x;
+  InteriorPointWork<B>& v;
+  int m;
+  Real tol;
+  int max_iterations;
+  Progress<B>& progress;
+  LoopState<B>& state;
+
+  /// From rc in ds and the solution in t: dλ, and ds = −rc − (s/λ) dλ, which solve G dz − (s/λ) dλ = r + rc.
+  /// Returns 1 / the largest step that keeps s, λ ≥ 0.
+  OPTNET_FUNCTION Real finish_direction() {
+    b.each(m, [&](int i) {
+      v.dlambda[i] = v.t[i];
+      v.ds[i] = -v.ds[i] - x.s[i] * v.inverse_lambda[i] * v.dlambda[i];
+    });
+    return b.max(m,
+                 [&](int i) { return max(-v.dlambda[i] * v.inverse_lambda[i], -v.ds[i] * v.inverse_s[i]); });
+  }
+};
 
 /// D of the starting point: √(λ/s) in the rows' own units. With the shifts below it gave the fewest
 /// iterations on the paper's generator (8.4 at n = m = 100, against 8.9 for D = I and 10.1 for the units
@@ -151,7 +200,7 @@ constexpr double kStartWeight = 5.0;
 /// The slack q = h − Gz₀ at the solution z₀ without inequalities, cut where it is huge: rows far inside would
 /// otherwise pull the starting point to their own scale. What is cut off each row stays in `rest`.
 template <class B, class Real = typename B::Real>
-void cut_huge_slack(const B& b, int m, const Real* unit, Real* q, Real* rest) {
+OPTNET_FUNCTION void cut_huge_slack(const B& b, int m, const Real* unit, Real* q, Real* rest) {
   using Scalar = typename B::Scalar;
   const Real zero(Scalar(0)), times(Scalar(10));
   const Real violation = b.max(m, [&](int i) { return -q[i] * unit[i]; });
@@ -169,7 +218,7 @@ void cut_huge_slack(const B& b, int m, const Real* unit, Real* q, Real* rest) {
 /// fraction of a typical λ, so that scaling the objective or a row changes nothing. Rows with a huge slack
 /// have no say in the shift, and get a λ that keeps their complementarity in line with the others'.
 template <class B, class Real = typename B::Real>
-void push_inside(const B& b, int m, const Real* unit, Real* lambda, Real* s) {
+OPTNET_FUNCTION void push_inside(const B& b, int m, const Real* unit, Real* lambda, Real* s) {
   using Scalar = typename B::Scalar;
   const Real zero(Scalar(0)), one(Scalar(1));
   const Real active = b.sum(m, [&](int i) { return select(lambda[i] > zero, one, zero); });

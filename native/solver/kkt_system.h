@@ -15,7 +15,7 @@ class KktSystem {
   using Mask = typename B::Mask;
 
   template <class Arena>
-  KktSystem(const B& backend, Form& form, const Data<B>& data, Iterate<B>& x, Arena& scratch)
+  OPTNET_FUNCTION KktSystem(const B& backend, Form& form, const Data<B>& data, Iterate<B>& x, Arena& scratch)
       : b(backend), form(form), data(data), d(data.d), x(x) {
     for (Real** v : {&rz, &dz, &best_z, &Qz, &term, &size}) *v = B::vector(scratch, d.n);
     for (Real** v : {&rnu, &dnu, &best_nu}) *v = B::vector(scratch, d.q);
@@ -26,7 +26,7 @@ class KktSystem {
   Real primal{Scalar(0)}, dual{Scalar(0)};
   Real* Qz = nullptr;
 
-  Real residual(Real* r) {
+  OPTNET_FUNCTION Real residual(Real* r) {
     const Real one(Scalar(1)), zero(Scalar(0)), infinity(Scalar(1e30)),
         relative(static_cast<Scalar>(kRelative));
     b.multiply_symmetric(data.Q, x.z, Qz);
@@ -61,25 +61,25 @@ class KktSystem {
     return select(total < infinity, error, infinity);
   }
 
-  void factor(const Real* w) { form.factor(b, data, w); }
+  OPTNET_FUNCTION void factor(const Real* w) { form.factor(b, data, w); }
 
-  void solve(Real* t) {
+  OPTNET_FUNCTION void solve(Real* t) {
     b.each(d.n, [&](int j) { dz[j] = -rz[j]; });
     b.each(d.q, [&](int k) { dnu[k] = -rnu[k]; });
     form.solve_kkt(b, data, dz, t, dnu, dlambda);
     b.each(d.m, [&](int i) { t[i] = dlambda[i]; });
   }
 
-  void step(Real alpha, Mask done) {
+  OPTNET_FUNCTION void step(Real alpha, Mask done) {
     b.each(d.n, [&](int j) { x.z[j] = select(done, x.z[j], fma(alpha, dz[j], x.z[j])); });
     b.each(d.q, [&](int k) { x.nu[k] = select(done, x.nu[k], fma(alpha, dnu[k], x.nu[k])); });
   }
 
-  void keep(Mask better) {
+  OPTNET_FUNCTION void keep(Mask better) {
     copy_where(b, better, d.n, x.z, best_z);
     copy_where(b, better, d.q, x.nu, best_nu);
   }
-  void restore(Mask moved) {
+  OPTNET_FUNCTION void restore(Mask moved) {
     copy_where(b, moved, d.n, best_z, x.z);
     copy_where(b, moved, d.q, best_nu, x.nu);
   }
@@ -93,7 +93,7 @@ class KktSystem {
   Real *rz, *rnu, *dz, *dnu, *dlambda, *best_z, *best_nu;
   Real *term, *size;  // one product Cᵀv; the largest term of each row of rz
 
-  void add_term(const typename B::Matrix& C, const Real* v) {
+  OPTNET_FUNCTION void add_term(const typename B::Matrix& C, const Real* v) {
     b.multiply_transpose(C, v, term);
     b.each(d.n, [&](int j) {
       rz[j] = rz[j] + term[j];

@@ -20,9 +20,10 @@ class RangeSpace {
   using Scalar = typename B::Scalar;
   using Mask = typename B::Mask;
 
-  /// `kept` outlives the solve, `scratch` does not.
+  /// `kept` outlives the solve, `scratch` does not; `setup` is needed by `prepare` alone.
   template <class Arena>
-  RangeSpace(const Dimensions& dims, const Sharing& s, Arena& shared, Arena& kept, Arena& scratch)
+  OPTNET_FUNCTION RangeSpace(const Dimensions& dims, const Sharing& s, Arena& shared, Arena& kept,
+                             Arena& scratch, Arena& setup)
       : d(dims), sharing(s), saddle(d, s.Q, s.Q && s.A, shared, kept) {
     const bool share_Y = s.Q && s.G;
     const bool share_R = share_all();
@@ -34,14 +35,14 @@ class RangeSpace {
     work_nu = B::vector(scratch, d.q);
     offset = B::vector(scratch, d.m);
     w = B::vector(scratch, d.m);
-    V = B::matrix(share_R ? shared : scratch, d.m, d.q, share_R);
+    V = B::matrix(share_R ? shared : setup, d.m, d.q, share_R);
     R = B::triangle(share_R ? shared : scratch, d.m, share_R);
     T = B::factor_storage(scratch, d.m);
   }
 
   /// Runs the stages whose inputs are all shared (`shared_pass`), or the others. False: Q is not positive
   /// definite.
-  Mask prepare(const B& b, const Data<B>& data, bool shared_pass) {
+  OPTNET_FUNCTION Mask prepare(const B& b, const Data<B>& data, bool shared_pass) {
     Mask definite(true);
     if (sharing.Q == shared_pass) definite = saddle.factor(b, data.Q);
     if ((sharing.Q && sharing.A) == shared_pass) saddle.factor_equalities(b, data.A);
@@ -58,27 +59,70 @@ class RangeSpace {
     return definite;
   }
 
-  /// Solves the problem in λ alone, then recovers z and ν.
-  void solve(const B& b, const Data<B>& data, Iterate<B>& x, InteriorPointWork<B>& v,
-             const SolverSettings& settings, Progress<B>& progress) {
+  /// Before the first factorisation, with v.w: λ solves (R + D⁻¹) λ = −q, D = diag(kStartWeight²/Rᵢᵢ),
+  /// complementarity dropped, each row in its own unit.
+  OPTNET_FUNCTION void begin(const B& b, const Data<B>& data, Iterate<B>& x, InteriorPointWork<B>& v) {
+    const Real zero(Scalar(0)), one(Scalar(1)), weight(static_cast<Scalar>(kStartWeight));
+    Real *const unit = v.t, *const q = x.s, *const rest = v.ds;
     eliminate_primal(b, data, nullptr, x.nu);
-    if (d.m == 0) {
-      progress.error = Real(Scalar(0));
-      progress.done = Mask(true);
-    } else {
-      b.multiply(Y, zhat, offset);
-      b.each(d.m, [&](int i) { offset[i] = data.h[i] - offset[i]; });
-      start(b, x, v);
-      Lcp system{*this, b, data, x};
-      interior_point(b, system, data, x, v, settings.tolerance, settings.max_iterations, progress);
-      eliminate_primal(b, data, x.lambda, x.nu);
+    b.multiply(Y, zhat, offset);
+    b.diagonal(R, unit);
+    b.each(d.m, [&](int i) {
+      offset[i] = data.h[i] - offset[i];
+      q[i] = offset[i];
+      unit[i] = select(unit[i] > zero, one / sqrt(unit[i]), one);
+      v.w[i] = weight * unit[i];
+    });
+    cut_huge_slack(b, d.m, unit, q, rest);
+  }
+
+  /// After it.
+  OPTNET_FUNCTION void end_begin(const B& b, const Data<B>&, Iterate<B>& x, InteriorPointWork<B>& v) {
+    Real *const unit = v.t, *const q = x.s, *const rest = v.ds;
+    b.each(d.m, [&](int i) { x.lambda[i] = -w[i] * q[i]; });
+    b.solve_scaled(R, w, T, x.lambda);
+    b.each(d.m, [&](int i) {
+      x.s[i] = rest[i] - x.lambda[i] / w[i];
+      x.lambda[i] = w[i] * x.lambda[i];
+    });
+    push_inside(b, d.m, unit, x.lambda, x.s);
+  }
+
+  /// s = q + R λ, s ≥ 0, λ ≥ 0, sᵀλ = 0: the System of interior_point.h in λ alone.
+  struct Reduced {
+    RangeSpace& form;
+    const B& b;
+    const Data<B>& data;
+    Iterate<B>& x;
+
+    OPTNET_FUNCTION Real residual(Real* r) {
+      const int m = form.d.m;
+      const Real one(Scalar(1)), relative(static_cast<Scalar>(kRelative));
+      b.multiply_symmetric(form.R, x.lambda, r);
+      b.each(m, [&](int i) { r[i] = r[i] + (form.offset[i] - x.s[i]); });
+      return b.max(m, [&](int i) {
+        return abs(r[i]) / (min(one, data.G_norm[i]) + relative * max(abs(data.h[i]), x.s[i]));
+      });
     }
+    OPTNET_FUNCTION void solve(Real* t) {
+      b.each(form.d.m, [&](int i) { t[i] = -form.w[i] * t[i]; });
+      b.solve_scaled(form.R, form.w, form.T, t);
+      b.each(form.d.m, [&](int i) { t[i] = form.w[i] * t[i]; });
+    }
+    OPTNET_FUNCTION void step(Real, Mask) {}
+    OPTNET_FUNCTION void keep(Mask) {}
+    OPTNET_FUNCTION void restore(Mask) {}
+  };
+
+  /// z and ν for λ.
+  OPTNET_FUNCTION void recover(const B& b, const Data<B>& data, Iterate<B>& x) {
+    eliminate_primal(b, data, d.m > 0 ? x.lambda : nullptr, x.nu);
     b.each(d.n, [&](int j) { x.z[j] = zhat[j]; });
     b.solve_upper(saddle.L, x.z);
   }
 
   /// Newton's matrix with W = diag(weights).
-  void factor(const B& b, const Data<B>&, const Real* weights) {
+  OPTNET_FUNCTION void factor(const B& b, const Data<B>&, const Real* weights) {
     b.each(d.m, [&](int i) { w[i] = weights[i]; });
     b.factor_scaled(R, w, T);
   }
@@ -86,17 +130,18 @@ class RangeSpace {
   /// The KKT system   | Q   Gᵀ   Aᵀ | |dz|   |az|
   ///                  | G  −W⁻²  0  | |dλ| = |aλ|
   ///                  | A   0    0  | |dν|   |aν|     dz in place of az, dν in place of aν.
-  void solve_kkt(const B& b, const Data<B>&, Real* z, const Real* alambda, Real* nu, Real* dlambda) const {
+  OPTNET_FUNCTION void solve_kkt(const B& b, const Data<B>&, Real* z, const Real* alambda, Real* nu,
+                                 Real* dlambda) const {
     solve_kkt(b, z, alambda, nu, dlambda, w, [&](Real* t) { b.solve_scaled(R, w, T, t); });
   }
 
   /// Keeps T of the solution for the derivative: `solve_kkt_end` needs neither R nor another factorisation.
-  void keep_factor(const B& b, const Data<B>&, const Real* weights) {
+  OPTNET_FUNCTION void keep_factor(const B& b, const Data<B>&, const Real* weights) {
     b.each(d.m, [&](int i) { w_end[i] = weights[i]; });
     b.factor_scaled(R, w_end, T_end);
   }
-  void solve_kkt_end(const B& b, const Data<B>&, Real* z, const Real* alambda, Real* nu,
-                     Real* dlambda) const {
+  OPTNET_FUNCTION void solve_kkt_end(const B& b, const Data<B>&, Real* z, const Real* alambda, Real* nu,
+                                     Real* dlambda) const {
     solve_kkt(b, z, alambda, nu, dlambda, w_end, [&](Real* t) {
       b.solve_lower(T_end, t);
       b.solve_upper(T_end, t);
@@ -116,60 +161,12 @@ class RangeSpace {
   Real *zhat, *work, *work_nu;  // n, n, q
   Real* offset;                 // q of the LCP, m
 
-  bool share_all() const { return sharing.Q && (d.m == 0 || sharing.G) && (d.q == 0 || sharing.A); }
-
-  /// s = q + R λ, s ≥ 0, λ ≥ 0, sᵀλ = 0
-  struct Lcp {
-    RangeSpace& form;
-    const B& b;
-    const Data<B>& data;
-    Iterate<B>& x;
-
-    Real residual(Real* r) {
-      const int m = form.d.m;
-      const Real one(Scalar(1)), relative(static_cast<Scalar>(kRelative));
-      b.multiply_symmetric(form.R, x.lambda, r);
-      b.each(m, [&](int i) { r[i] = r[i] + (form.offset[i] - x.s[i]); });
-      return b.max(m, [&](int i) {
-        return abs(r[i]) / (min(one, data.G_norm[i]) + relative * max(abs(data.h[i]), x.s[i]));
-      });
-    }
-    void factor(const Real* weights) { form.factor(b, data, weights); }
-    void solve(Real* t) {
-      b.each(form.d.m, [&](int i) { t[i] = -form.w[i] * t[i]; });
-      b.solve_scaled(form.R, form.w, form.T, t);
-      b.each(form.d.m, [&](int i) { t[i] = form.w[i] * t[i]; });
-    }
-    void step(Real, Mask) {}
-    void keep(Mask) {}
-    void restore(Mask) {}
-  };
-
-  /// λ solves (R + D⁻¹) λ = −q, D = diag(kStartWeight²/Rᵢᵢ): complementarity dropped, each row in its own
-  /// unit.
-  void start(const B& b, Iterate<B>& x, InteriorPointWork<B>& v) {
-    const Real zero(Scalar(0)), one(Scalar(1)), weight(static_cast<Scalar>(kStartWeight));
-    Real* const unit = v.t;
-    b.diagonal(R, unit);
-    b.each(d.m, [&](int i) {
-      unit[i] = select(unit[i] > zero, one / sqrt(unit[i]), one);
-      w[i] = weight * unit[i];
-    });
-    Real *const q = x.s, *const rest = v.ds;
-    b.each(d.m, [&](int i) { q[i] = offset[i]; });
-    cut_huge_slack(b, d.m, unit, q, rest);
-    b.factor_scaled(R, w, T);
-    b.each(d.m, [&](int i) { x.lambda[i] = -w[i] * q[i]; });
-    b.solve_scaled(R, w, T, x.lambda);
-    b.each(d.m, [&](int i) {
-      x.s[i] = rest[i] - x.lambda[i] / w[i];
-      x.lambda[i] = w[i] * x.lambda[i];
-    });
-    push_inside(b, d.m, unit, x.lambda, x.s);
+  OPTNET_FUNCTION bool share_all() const {
+    return sharing.Q && (d.m == 0 || sharing.G) && (d.q == 0 || sharing.A);
   }
 
   /// ẑ and ν for given λ (null: 0):  ẑ = −P(u + Yᵀλ) + Yₐᵀ E⁻¹ b,  u = L⁻¹p.
-  void eliminate_primal(const B& b, const Data<B>& data, const Real* lambda, Real* nu) {
+  OPTNET_FUNCTION void eliminate_primal(const B& b, const Data<B>& data, const Real* lambda, Real* nu) {
     b.each(d.n, [&](int j) { zhat[j] = -data.p[j]; });
     b.solve_lower(saddle.L, zhat);
     if (lambda) {
@@ -180,8 +177,8 @@ class RangeSpace {
   }
 
   template <class SolveT>
-  void solve_kkt(const B& b, Real* c, const Real* alambda, Real* nu, Real* dlambda, const Real* weights,
-                 SolveT solve_T) const {
+  OPTNET_FUNCTION void solve_kkt(const B& b, Real* c, const Real* alambda, Real* nu, Real* dlambda,
+                                 const Real* weights, SolveT solve_T) const {
     b.solve_lower(saddle.L, c);
     if (d.m > 0) {  // (R + W⁻²) dλ = Y ẑ₀ − aλ,  ẑ₀ = P c + Yₐᵀ E⁻¹ aν
       b.each(d.n, [&](int j) { zhat[j] = c[j]; });

@@ -21,19 +21,19 @@ struct SaddlePoint {
 
   /// L and Yₐ, Lₑ may be shared apart: `share_L`, `share_A` say which memory each comes from.
   template <class Arena>
-  SaddlePoint(const Dimensions& d, bool share_L, bool share_A, Arena& shared, Arena& own)
+  OPTNET_FUNCTION SaddlePoint(const Dimensions& d, bool share_L, bool share_A, Arena& shared, Arena& own)
       : L(B::triangle(share_L ? shared : own, d.n, share_L)),
         Ya(B::matrix(share_A ? shared : own, d.q, d.n, share_A)),
         Le(B::triangle(share_A ? shared : own, d.q, share_A)) {}
 
   /// L ← M's factor. False where M is not numerically positive definite.
-  typename B::Mask factor(const B& b, const typename B::Triangle& M) {
+  OPTNET_FUNCTION typename B::Mask factor(const B& b, const typename B::Triangle& M) {
     return b.factor(M, L,
                     static_cast<Scalar>(kSingularPivot * M.size) * std::numeric_limits<Scalar>::epsilon());
   }
 
   /// Yₐ, Lₑ ← A's, once L is there. Rows of A that depend on others are dropped: their ν is 0.
-  void factor_equalities(const B& b, const typename B::Matrix& A) {
+  OPTNET_FUNCTION void factor_equalities(const B& b, const typename B::Matrix& A) {
     if (A.rows == 0) return;
     b.solve_rows(L, A, Ya);
     b.gram(Ya, Le);
@@ -41,7 +41,7 @@ struct SaddlePoint {
   }
 
   /// ẑ ← c − Yₐᵀν in place of c;  ν ← E⁻¹(Yₐ c − rhs) in `nu`, which may be `rhs`. `work`: max(n, q).
-  void eliminate(const B& b, Real* c, const Real* rhs, Real* nu, Real* work) const {
+  OPTNET_FUNCTION void eliminate(const B& b, Real* c, const Real* rhs, Real* nu, Real* work) const {
     const int q = Ya.rows, n = Ya.columns;
     if (q == 0) return;
     b.multiply(Ya, c, work);

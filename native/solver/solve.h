@@ -10,7 +10,7 @@ namespace optnet {
 enum class FormKind { kRangeSpace, kCondensed };
 
 /// Range space costs m³/3 flops an iteration, condensed n²m + n³/3.
-inline FormKind choose_form(const Dimensions& d) {
+OPTNET_FUNCTION inline FormKind choose_form(const Dimensions& d) {
   return d.m > 2.5 * d.n ? FormKind::kCondensed : FormKind::kRangeSpace;
 }
 
@@ -32,7 +32,8 @@ struct Report {
   Real iterations, objective, primal, dual, gap;
 };
 
-/// All that one solve or adjoint works on. `shared` and `kept` hold what outlives it, `scratch` does not.
+/// All that one solve or adjoint works on. `shared` and `kept` hold what outlives it, `scratch` does not, and
+/// of `setup` nothing is needed once the data are factored.
 template <class B, FormKind kKind>
 struct Workplace {
   using Real = typename B::Real;
@@ -45,64 +46,190 @@ struct Workplace {
   InteriorPointWork<B> v;
   KktSystem<B, Form> kkt;
 
-  template <class Arena>
-  Workplace(const B& b, const Dimensions& d, const Sharing& sharing, Arena& shared, Arena& own, Arena& kept,
-            Arena& scratch)
+  /// `shared_data`, `own`: where the data are.
+  template <class DataArena, class Arena>
+  OPTNET_FUNCTION Workplace(const B& b, const Dimensions& d, const Sharing& sharing, DataArena& shared_data,
+                            DataArena& own, Arena& shared, Arena& kept, Arena& scratch, Arena& setup)
       : d(d),
-        data(d, sharing, shared, own),
-        form(d, sharing, shared, kept, scratch),
-        x(d, kept),
+        data(d, sharing, shared_data, own),
+        form(d, sharing, shared, kept, scratch, setup),
+        x(d, scratch),
         v(d.m, scratch),
         kkt(b, form, data, x, scratch) {}
   Workplace(const Workplace&) = delete;
   Workplace& operator=(const Workplace&) = delete;
 };
 
-/// Solves; the factors for `adjoint` stay behind if `differentiable`.
+/// How far a solve has come.
+template <class B>
+struct SolveState {
+  /// What the next factorisation is for: the starting point, the iterations of the reduced problem, or those
+  /// of the full one.
+  enum class Stage { kBegin, kStart, kReduced, kFull, kEnd };
+  Stage stage = Stage::kBegin;
+  Progress<B> progress;
+  LoopState<B> loop;
+  typename B::Real error{typename B::Scalar(0)};  ///< of the end, from the data as given …
+  typename B::Real gap{typename B::Scalar(0)};    ///< … and its mean gap
+};
+
+/// A solve, from one factorisation to the next. The data are factored (Form::prepare) before it begins:
+///     while (const Real* w = solve.next()) form.factor(b, data, w);
 template <class B, FormKind kKind>
-[[gnu::noinline]] Report<B> solve(const B& b, Workplace<B, kKind>& work, const SolverSettings& settings,
-                                  bool differentiable) {
+class Solve {
+ public:
   using Real = typename B::Real;
   using Scalar = typename B::Scalar;
-  const int n = work.d.n, m = work.d.m;
-  const Data<B>& data = work.data;
-  const Iterate<B>& x = work.x;
-  const Real tolerance(static_cast<Scalar>(settings.tolerance)), infinity(Scalar(1e30));
+  using Stage = typename SolveState<B>::Stage;
 
-  Report<B> report;
-  report.definite = work.form.prepare(b, data, false);
-  Progress<B> progress;
-  const auto error = [&] {
-    report.gap = mean_gap(b, x, m);
-    return max(work.kkt.residual(work.v.r), scaled_gap(b, data, x, report.gap));
-  };
-  Real remaining;
-  if constexpr (kKind == FormKind::kRangeSpace) {
-    work.form.solve(b, data, work.x, work.v, settings, progress);
-    remaining = error();
-    progress.done = (remaining <= tolerance) |
-                    !(progress.iterations < Real(static_cast<Scalar>(settings.max_iterations)));
-    if (!all(progress.done)) {  // round-off in the reduction: go on with the residuals of the data
-      progress.error = infinity;
-      interior_point(b, work.kkt, data, work.x, work.v, settings.tolerance, kRefinements, progress);
-      remaining = error();
+  OPTNET_FUNCTION Solve(const B& backend, Workplace<B, kKind>& work, const SolverSettings& settings,
+                        SolveState<B>& state)
+      : b(backend), work(work), settings(settings), state(state) {}
+
+  /// The weights of the next factorisation, or null where there is none.
+  OPTNET_FUNCTION const Real* next() {
+    switch (state.stage) {
+      case Stage::kBegin: return begin();
+      case Stage::kStart:
+        work.form.end_begin(b, work.data, work.x, work.v);
+        return kKind == FormKind::kRangeSpace ? enter(Stage::kReduced) : enter(Stage::kFull);
+      case Stage::kReduced:
+        if constexpr (kKind == FormKind::kRangeSpace) {
+          typename Form::Reduced system{work.form, b, work.data, work.x};
+          return advance(method(system));
+        }
+        return nullptr;
+      case Stage::kFull: return advance(method(work.kkt));
+      default: return nullptr;
     }
-  } else {
-    work.form.solve(b, work.kkt, data, work.x, work.v, settings, progress);
-    remaining = error();
   }
-  report.solved = remaining <= tolerance;
-  report.iterations = progress.iterations;
-  report.primal = work.kkt.primal;
-  report.dual = work.kkt.dual;
-  report.objective =
-      b.sum(n, [&](int j) { return x.z[j] * fma(Real(Scalar(0.5)), work.kkt.Qz[j], data.p[j]); });
 
-  if (differentiable && m > 0) {
-    const Real most(static_cast<Scalar>(kLargestWeight<Scalar>)),
-        least(static_cast<Scalar>(1 / kLargestWeight<Scalar>));
-    b.each(m, [&](int i) { work.v.w[i] = min(max(sqrt(x.lambda[i] / x.s[i]), least), most); });
-    work.form.keep_factor(b, data, work.v.w);
+  /// Right after the end.
+  OPTNET_FUNCTION Report<B> report(typename B::Mask definite) const {
+    Report<B> report;
+    report.definite = definite;
+    report.gap = state.gap;
+    report.solved = state.error <= Real(static_cast<Scalar>(settings.tolerance));
+    report.iterations = state.progress.iterations;
+    report.primal = work.kkt.primal;
+    report.dual = work.kkt.dual;
+    const Iterate<B>& x = work.x;
+    report.objective = b.sum(
+        work.d.n, [&](int j) { return x.z[j] * fma(Real(Scalar(0.5)), work.kkt.Qz[j], work.data.p[j]); });
+    return report;
+  }
+
+ private:
+  using Form = typename FormOf<B, kKind>::type;
+
+  const B& b;
+  Workplace<B, kKind>& work;
+  const SolverSettings& settings;
+  SolveState<B>& state;
+
+  template <class System>
+  OPTNET_FUNCTION InteriorPoint<B, System> method(System& system) {
+    const bool refining = kKind == FormKind::kRangeSpace && state.stage == Stage::kFull;
+    return {b,
+            system,
+            work.data,
+            work.x,
+            work.v,
+            settings.tolerance,
+            refining ? kRefinements : settings.max_iterations,
+            state.progress,
+            state.loop};
+  }
+
+  OPTNET_FUNCTION const Real* begin() {
+    if (work.d.m == 0 && kKind == FormKind::kRangeSpace) {
+      state.progress.error = Real(Scalar(0));
+      state.progress.done = typename B::Mask(true);
+      return end_reduced();
+    }
+    work.form.begin(b, work.data, work.x, work.v);
+    state.stage = Stage::kStart;
+    return work.v.w;
+  }
+
+  /// Starts the iterations of a stage.
+  OPTNET_FUNCTION const Real* enter(Stage stage) {
+    state.stage = stage;
+    state.loop = LoopState<B>{};
+    state.loop.frozen = state.progress.done;
+    if constexpr (kKind == FormKind::kRangeSpace) {
+      if (stage == Stage::kReduced) {
+        typename Form::Reduced system{work.form, b, work.data, work.x};
+        return measure(method(system));
+      }
+    }
+    return measure(method(work.kkt));
+  }
+
+  template <class Method>
+  OPTNET_FUNCTION const Real* advance(Method method) {
+    method.advance();
+    return measure(method);
+  }
+
+  template <class Method>
+  OPTNET_FUNCTION const Real* measure(Method method) {
+    if (method.measure()) return work.v.w;
+    method.end();
+    if (state.stage == Stage::kReduced) return end_reduced();
+    look_back();
+    state.stage = Stage::kEnd;
+    return nullptr;
+  }
+
+  /// Round-off in the reduction may have kept the residuals of the data above the tolerance: then they are
+  /// what to go on with.
+  OPTNET_FUNCTION const Real* end_reduced() {
+    if constexpr (kKind == FormKind::kRangeSpace) {
+      work.form.recover(b, work.data, work.x);
+      Progress<B>& progress = state.progress;
+      look_back();
+      progress.done = (state.error <= Real(static_cast<Scalar>(settings.tolerance))) |
+                      !(progress.iterations < Real(static_cast<Scalar>(settings.max_iterations)));
+      if (!all(progress.done)) {
+        progress.error = Real(Scalar(1e30));
+        return enter(Stage::kFull);
+      }
+    }
+    state.stage = Stage::kEnd;
+    return nullptr;
+  }
+
+  /// Measures the iterate from the data as given.
+  OPTNET_FUNCTION void look_back() {
+    state.gap = mean_gap(b, work.x, work.d.m);
+    state.error = max(work.kkt.residual(work.v.r), scaled_gap(b, work.data, work.x, state.gap));
+  }
+};
+
+/// √(λ/s) of the solution, bounded: what the derivative's factor is made of.
+template <class B, FormKind kKind>
+OPTNET_FUNCTION void end_weights(const B& b, Workplace<B, kKind>& work) {
+  using Real = typename B::Real;
+  using Scalar = typename B::Scalar;
+  const Real most(static_cast<Scalar>(kLargestWeight<Scalar>)),
+      least(static_cast<Scalar>(1 / kLargestWeight<Scalar>));
+  const Iterate<B>& x = work.x;
+  b.each(work.d.m, [&](int i) { work.v.w[i] = min(max(sqrt(x.lambda[i] / x.s[i]), least), most); });
+}
+
+/// Solves; the factors for `adjoint` stay behind if `differentiable`.
+template <class B, FormKind kKind>
+OPTNET_LARGE_FUNCTION Report<B> solve(const B& b, Workplace<B, kKind>& work, const SolverSettings& settings,
+                                      bool differentiable) {
+  const typename B::Mask definite = work.form.prepare(b, work.data, false);
+  SolveState<B> state;
+  Solve<B, kKind> solve(b, work, settings, state);
+  while (const typename B::Real* w = solve.next()) work.form.factor(b, work.data, w);
+  const Report<B> report = solve.report(definite);
+  if (differentiable && work.d.m > 0) {
+    end_weights(b, work);
+    work.form.keep_factor(b, work.data, work.v.w);
   }
   return report;
 }
@@ -114,8 +241,9 @@ template <class B, FormKind kKind>
 ///     | A   0          0  | |dν|     |gν|     (the paper's equation 8, in the scaling of its code)
 /// In: gz, gλ, gν. Out, in their place: dz and dν; dλ in `dlambda`.
 template <class B, FormKind kKind>
-[[gnu::noinline]] void adjoint(const B& b, const Workplace<B, kKind>& work, typename B::Real* z,
-                               typename B::Real* lambda, typename B::Real* nu, typename B::Real* dlambda) {
+OPTNET_LARGE_FUNCTION void adjoint(const B& b, const Workplace<B, kKind>& work, typename B::Real* z,
+                                   typename B::Real* lambda, typename B::Real* nu,
+                                   typename B::Real* dlambda) {
   b.each(work.d.n, [&](int j) { z[j] = -z[j]; });
   b.each(work.d.m, [&](int i) { lambda[i] = -lambda[i]; });
   b.each(work.d.q, [&](int k) { nu[k] = -nu[k]; });

@@ -4,21 +4,23 @@
 
 #include <cstddef>
 
+#include "solver/target.h"
+
 namespace optnet {
 
 constexpr std::size_t kAlignment = 64;
 
 class Arena {
  public:
-  explicit Arena(std::byte* base = nullptr) : base_(base) {}
+  OPTNET_FUNCTION explicit Arena(std::byte* base = nullptr) : base_(base) {}
 
   template <class T>
-  T* take(std::size_t count) {
+  OPTNET_FUNCTION T* take(std::size_t count) {
     T* p = base_ ? reinterpret_cast<T*>(base_ + used_) : nullptr;
     used_ += (count * sizeof(T) + kAlignment - 1) / kAlignment * kAlignment;
     return p;
   }
-  std::size_t used() const { return used_; }
+  OPTNET_FUNCTION std::size_t used() const { return used_; }
 
  private:
   std::byte* base_;

@@ -1,5 +1,6 @@
 'use strict';
 // The CUDA backend is built where there is a CUDA compiler. Nothing here is an error: without it the CPU solves.
+const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
@@ -66,9 +67,23 @@ function architectures() {
     : DEFAULT_ARCHITECTURE;
 }
 
+/** Looks where cmake/cuda.cmake looks. */
 function headersFound() {
-  const includes = ['-I', HEADERS_FOLDER, '-include', 'cublas_v2.h', '-include', 'cusolverDn.h'];
-  return probe(nvcc(), ['-M', '-x', 'cu', ...includes, os.devNull]) !== undefined;
+  // The compiler that is in the path may be a link, or a script that calls another.
+  const settings = spawnSync(nvcc(), ['--dryrun', '-x', 'cu', '-c', os.devNull], { encoding: 'utf8' });
+  const toolkit = /TOP=(.*)/.exec(settings.stderr)?.[1] ?? '';
+  const target = /_TARGET_DIR_=(.+)/.exec(settings.stderr)?.[1] ?? '';
+  const toolkits = [
+    path.join(toolkit, target),
+    toolkit,
+    process.env.CUDA_HOME,
+    process.env.CUDA_PATH,
+    '/usr',
+  ];
+  const folders = [HEADERS_FOLDER, ...toolkits.filter(Boolean).map((folder) => path.join(folder, 'include'))];
+  return ['cublas_v2.h', 'cusolverDn.h'].every((header) =>
+    folders.some((folder) => fs.existsSync(path.join(folder, header))),
+  );
 }
 
 const nvccVersion = () =>

@@ -31,7 +31,7 @@ function ensureCudaHeaders() {
   const download = fs.mkdtempSync(path.join(os.tmpdir(), 'optnet-headers-'));
   try {
     step('Fetching the headers of cuBLAS and cuSOLVER', () => {
-      const options = ['--no-deps', '--only-binary=:all:', '--dest', download];
+      const options = ['--retries=2', '--no-deps', '--only-binary=:all:', '--dest', download];
       run('python3', ['-m', 'pip', 'download', ...options, ...HEADERS.packages]);
       fs.mkdirSync(HEADERS_FOLDER, { recursive: true });
       run('python3', ['-c', EXTRACT, download, HEADERS_FOLDER]);

@@ -17,6 +17,8 @@ macro(optnet_find_cuda)
   endif()
   # Linked in, so that the addon loads where there is no CUDA. What needs no GPU must work there.
   set(CMAKE_CUDA_RUNTIME_LIBRARY Static)
+  # CMake 3.25 does not know that nvcc compiles C++20; optnet_cuda() says so to nvcc itself.
+  set(CMAKE_CUDA_STANDARD_REQUIRED OFF)
 
   # Found to be missing earlier, it may be there by now; and toolkits are often installed but not in PATH.
   if(NOT CMAKE_CUDA_COMPILER)
@@ -61,8 +63,7 @@ function(optnet_cuda)
   add_library(optnet_cuda OBJECT ${kernels} ${host})
   target_include_directories(optnet_cuda PRIVATE native)
   target_include_directories(optnet_cuda SYSTEM PRIVATE ${include})
-  # CMake 3.25 does not know that nvcc compiles C++20.
-  set_target_properties(optnet_cuda PROPERTIES CUDA_STANDARD_REQUIRED OFF CUDA_VISIBILITY_PRESET hidden)
+  set_target_properties(optnet_cuda PROPERTIES CUDA_VISIBILITY_PRESET hidden)
   target_compile_options(optnet_cuda PRIVATE
     $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20 --expt-relaxed-constexpr -Xcompiler=-Wall -Xptxas=-v>
     $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra>)

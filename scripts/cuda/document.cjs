@@ -1,12 +1,26 @@
 'use strict';
 // docs/gpu-kernels.md: the kernels' resources as tables.
 
-/** `kernels`: of ptxas.cjs's kernelsOf; `plans`: what optnet_plans prints. */
-function document({ compiler, kernels, plans }) {
-  const targets = [...new Set(kernels.map(({ target }) => target))];
-  const names = [...new Set(kernels.map(({ kernel }) => kernel))];
-  const at = (kernel, target) => kernels.find((found) => found.kernel === kernel && found.target === target);
-  const spills = kernels.filter(({ spillStores, spillLoads }) => spillStores + spillLoads > 0);
+/** From what docs/gpu-kernels.json holds. */
+function document({ compiler, numbers, kernels, plans }) {
+  const found = Object.entries(kernels).flatMap(([kernel, targets]) =>
+    Object.entries(targets).map(([target, values]) => ({
+      kernel,
+      target,
+      ...Object.fromEntries(numbers.map((name, i) => [name, values[i]])),
+    })),
+  );
+  const targets = [...new Set(found.map(({ target }) => target))].sort(byNumber);
+  const spilling = found.filter(({ spillStores, spillLoads }) => spillStores + spillLoads > 0);
+  const row = (kernel) => {
+    const own = found.filter((one) => one.kernel === kernel);
+    const shared = bytes(Math.max(...own.map((one) => one.shared)));
+    return [
+      `\`${kernel}\``,
+      shared,
+      ...targets.map((target) => registers(own.find((one) => one.target === target))),
+    ];
+  };
   return [
     '# GPU kernels',
     '',
@@ -15,38 +29,41 @@ function document({ compiler, kernels, plans }) {
     '',
     '## Registers a thread',
     '',
-    'A multiprocessor has 65,536. With a “+”, bytes of stack (local memory), and with an “s” the bytes of spills in it.',
+    'A multiprocessor has 65,536. After a “+”, bytes of stack, which is in local memory; “s”, bytes of it that are spills.',
     '',
-    table(
-      ['kernel', 'static shared memory', ...targets],
-      names.map((name) => [
-        `\`${name}\``,
-        bytes(Math.max(...kernels.filter(({ kernel }) => kernel === name).map(({ shared }) => shared))),
-        ...targets.map((target) => registers(at(name, target))),
-      ]),
-    ),
+    table(['kernel', 'static shared memory', ...targets], Object.keys(kernels).map(row)),
     '',
-    spills.length === 0 ? 'No kernel spills.' : `${spills.length} of ${kernels.length} spill.`,
+    spilling.length === 0 ? 'No kernel spills.' : `${spilling.length} of ${found.length} spill.`,
     '',
     '## The largest problem that each tier takes',
     '',
-    'n = m without equalities, float64, everything given per problem. `lanes`: some lanes of a warp a problem; `block`: a thread',
-    'block; beyond that, cuBLAS and cuSOLVER. Shared memory: what a block asks for at that size.',
+    'n = m without equalities, everything given per problem. `lanes`: some lanes of a warp work on a problem; `block`: a thread',
+    'block does; what is larger goes to cuBLAS and cuSOLVER. In brackets, the threads and the shared memory of a block then.',
     '',
-    table(
-      ['GPU', 'shared memory a block', 'precision', 'tier', 'largest n', 'threads', 'shared memory'],
-      plans.map((plan) => [
-        plan.target,
-        bytes(plan.limit),
-        plan.precision,
-        plan.tier,
-        plan.n === 0 ? '–' : plan.n,
-        plan.n === 0 ? '–' : plan.threads,
-        plan.n === 0 ? '–' : bytes(plan.shared),
-      ]),
-    ),
+    table(['GPU', 'shared memory a block', 'precision', 'lanes', 'block'], planRows(plans)),
     '',
   ].join('\n');
+}
+
+const byNumber = (a, b) => a.localeCompare(b, 'en', { numeric: true });
+
+function planRows(plans) {
+  const cell = ({ n, threads, shared }) => (n === 0 ? '–' : `${n} (${threads}, ${bytes(shared)})`);
+  const tier = (plan, name) =>
+    cell(
+      plans.find(
+        (one) => one.target === plan.target && one.precision === plan.precision && one.tier === name,
+      ),
+    );
+  return plans
+    .filter((plan) => plan.tier === 'lanes')
+    .map((plan) => [
+      plan.target,
+      bytes(plan.limit),
+      plan.precision,
+      tier(plan, 'lanes'),
+      tier(plan, 'block'),
+    ]);
 }
 
 function registers(found) {

@@ -40,7 +40,7 @@ function kernelsOf(build) {
   const kernels = logs.flatMap((file) => parse(fs.readFileSync(path.join(objects, file), 'utf8')));
   const names = demangle(kernels.map(({ symbol }) => symbol));
   return kernels
-    .map(({ symbol, ...numbers }, i) => ({ kernel: readable(names[i]), ...numbers }))
+    .map((kernel, i) => ({ ...kernel, kernel: readable(names[i]) }))
     .sort((a, b) => compare(a.kernel, b.kernel) || compare(a.target, b.target));
 }
 

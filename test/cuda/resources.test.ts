@@ -13,7 +13,10 @@ interface Outcome {
 }
 
 const checked = JSON.parse(
-  execFileSync(process.execPath, ['scripts/cuda/resources.cjs', '--check'], { cwd: root, encoding: 'utf8' }),
+  execFileSync(process.execPath, ['scripts/cuda/resources.cjs', '--check', 'build'], {
+    cwd: root,
+    encoding: 'utf8',
+  }),
 ) as Outcome;
 
 // A build without CUDA has none, and another compiler allocates registers differently.

@@ -1,14 +1,10 @@
 #include "emulation/barrier_sites.h"
 
-#include <atomic>
 #include <mutex>
 #include <set>
 
 namespace optnet::emulation {
 namespace {
-
-// Whether barriers are recorded or one is dropped; where not, a barrier costs no more than reading this.
-std::atomic<bool> watched{false};
 
 std::mutex mutex;
 bool recording = false;
@@ -25,7 +21,7 @@ void record_barriers() {
   const std::lock_guard lock(mutex);
   sites().clear();
   recording = true;
-  watched = true;
+  barriers_are_watched = true;
 }
 
 std::vector<BarrierSite> barrier_sites() {
@@ -36,17 +32,16 @@ std::vector<BarrierSite> barrier_sites() {
 void drop_barrier(const std::string& file, int line) {
   const std::lock_guard lock(mutex);
   dropped = {file, line};
-  watched = true;
+  barriers_are_watched = true;
 }
 
 void keep_all_barriers() {
   const std::lock_guard lock(mutex);
   dropped = {};
-  watched = recording;
+  barriers_are_watched = recording;
 }
 
-bool is_dropped(const char* file, int line) {
-  if (!watched.load(std::memory_order_relaxed)) return false;
+bool look_up(const char* file, int line) {
   const std::lock_guard lock(mutex);
   if (recording) sites().insert({file, line});
   return line == dropped.line && file == dropped.file;

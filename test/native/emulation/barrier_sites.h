@@ -2,6 +2,7 @@
 // one by one: where ThreadSanitizer then reports no race, the barrier is not needed or the test is too weak.
 #pragma once
 
+#include <atomic>
 #include <string>
 #include <vector>
 
@@ -23,7 +24,15 @@ std::vector<BarrierSite> barrier_sites();
 void drop_barrier(const std::string& file, int line);
 void keep_all_barriers();
 
-/// For the barriers themselves: whether to wait at this one.
-bool is_dropped(const char* file, int line);
+// ---- for the barriers themselves ----
+
+/// Whether barriers are recorded or one is dropped; where not, a barrier costs no more than reading this.
+inline constinit std::atomic<bool> barriers_are_watched{false};
+bool look_up(const char* file, int line);
+
+/// Whether threads are not to wait here.
+inline bool is_dropped(const char* file, int line) {
+  return barriers_are_watched.load(std::memory_order_relaxed) && look_up(file, line);
+}
 
 }  // namespace optnet::emulation

@@ -27,9 +27,14 @@ constinit thread_local dim3 gridDim{};
 namespace optnet::emulation {
 namespace {
 
+constexpr const char* kBlockBarrier = "__syncthreads";
+constexpr const char* kLanesBarrier = "__syncwarp";
+constexpr const char* kShuffle = "a shuffle";
+constexpr const char* kVote = "a vote";
+
 /// What a thread waits for others with.
 struct Meeting {
-  const char* name = "";       // of CUDA's function
+  const char* kind = nullptr;  // one of the above
   const char* file = nullptr;  // where a barrier stands
   int line = 0;
   unsigned mask = 0;  // of the lanes that meet; 0: the whole block
@@ -46,7 +51,7 @@ struct Thread {
   unsigned source = 0;         // the lane whose value is asked for
   std::uint64_t received = 0;  // that value
   unsigned votes = 0;          // lanes whose value is not 0
-  std::optional<Fiber> fiber;
+  std::unique_ptr<Fiber> fiber;
 };
 
 struct Warp {
@@ -87,6 +92,10 @@ bool same_place(const Meeting& a, const Meeting& b) {
   return a.line == b.line && (a.file == b.file || std::strcmp(a.file, b.file) == 0);
 }
 
+/// Each costs ThreadSanitizer 0.8 MB, and it knows 8000 at most. In grids of more threads it may miss a race
+/// between blocks.
+constexpr std::size_t kMostEndedFibers = 1000;
+
 /// Runs one block at a time, and keeps the fibers for the next.
 class Block {
  public:
@@ -122,6 +131,7 @@ class Block {
   const void* context_ = nullptr;
 
   std::vector<Thread> threads_;  // of the widest block so far; `size_` of them are used
+  std::vector<std::unique_ptr<Fiber>> ended_fibers_;
   std::vector<Warp> warps_;
   std::vector<std::unique_ptr<std::byte[]>> shared_;  // of the running block, at the end
   unsigned size_ = 0;
@@ -168,6 +178,7 @@ void Block::run_grid(dim3 grid, dim3 block, std::size_t shared_bytes, void (*ker
   }
   announce_acquire(end_token_.get());
   shared_.clear();
+  ended_fibers_.clear();
   active = nullptr;
 }
 
@@ -183,11 +194,14 @@ void Block::prepare(dim3 size, std::size_t shared_bytes) {
     std::vector<Thread> more(size_);
     threads_.swap(more);
   }
-  // Whatever is used again would, to ThreadSanitizer, be shared by blocks or order them.
+  // Whatever is used again would, to ThreadSanitizer, be shared by blocks or order them. Nor may fibers be
+  // destroyed before the grid's end: it would know the new ones by the numbers of the old.
   const bool renew = under_thread_sanitizer();
+  if (ended_fibers_.size() > kMostEndedFibers) ended_fibers_.clear();
   for (unsigned i = 0; i < size_; ++i) {
     Thread& thread = threads_[i];
-    if (renew || !thread.fiber) thread.fiber.emplace(&thread_entry);
+    if (renew && thread.fiber) ended_fibers_.push_back(std::move(thread.fiber));
+    if (!thread.fiber) thread.fiber = std::make_unique<Fiber>(&thread_entry);
     thread.state = State::kReady;
     thread.linear = i;
     thread.index = position(i, size);
@@ -280,7 +294,7 @@ bool Block::release_lanes(unsigned first_thread, unsigned mask) {
   };
   const Meeting& meeting = threads_[first_thread + std::countr_zero(came)].meeting;
   each([&](Thread& lane) {
-    if (lane.meeting.mask != mask || std::strcmp(lane.meeting.name, meeting.name) != 0)
+    if (lane.meeting.mask != mask || lane.meeting.kind != meeting.kind)
       fail("lanes that wait for each other call different functions, or with different masks");
   });
   // Here, for all: who goes on first may bring its next value before others have looked at this one.
@@ -356,9 +370,9 @@ void Block::describe() const {
     switch (threads_[i].state) {
       case State::kReady: std::fputs("has not got there", stderr); break;
       case State::kEnded: std::fputs("has ended", stderr); break;
-      case State::kWaitsForBlock: std::fprintf(stderr, "waits at %s", meeting.name); break;
+      case State::kWaitsForBlock: std::fprintf(stderr, "waits at %s", meeting.kind); break;
       case State::kWaitsForLanes:
-        std::fprintf(stderr, "waits at %s with mask 0x%08x", meeting.name, meeting.mask);
+        std::fprintf(stderr, "waits at %s with mask 0x%08x", meeting.kind, meeting.mask);
         break;
     }
     const bool waits = threads_[i].state >= State::kWaitsForBlock;
@@ -378,18 +392,18 @@ std::byte* shared_memory() { return active->shared_memory(); }
 unsigned lane_index() { return active->lane_index(); }
 
 void synchronize_block(const char* file, int line) {
-  if (!is_dropped(file, line)) active->meet_block({"__syncthreads", file, line, 0});
+  if (!is_dropped(file, line)) active->meet_block({kBlockBarrier, file, line, 0});
 }
 
 void synchronize_lanes(unsigned mask, const char* file, int line) {
-  if (!is_dropped(file, line)) active->meet_lanes({"__syncwarp", file, line, mask}, true);
+  if (!is_dropped(file, line)) active->meet_lanes({kLanesBarrier, file, line, mask}, true);
 }
 
 std::uint64_t shuffle(unsigned mask, std::uint64_t value, unsigned source) {
-  return active->shuffle({"a shuffle", nullptr, 0, mask}, value, source);
+  return active->shuffle({kShuffle, nullptr, 0, mask}, value, source);
 }
 
-unsigned vote(unsigned mask, bool predicate) { return active->vote({"a vote", nullptr, 0, mask}, predicate); }
+unsigned vote(unsigned mask, bool predicate) { return active->vote({kVote, nullptr, 0, mask}, predicate); }
 
 void fence() {
   static Token token;

@@ -48,11 +48,11 @@ Fiber::Fiber(void (*entry)()) {
   mapping_ = static_cast<std::byte*>(mapping);
   stack_ = mapping_ + guard;
   stack_bytes_ = kStackBytes;
-  getcontext(&context_);
-  context_.uc_stack.ss_sp = mapping_ + guard;
-  context_.uc_stack.ss_size = kStackBytes - next_colour();
-  context_.uc_link = nullptr;
-  makecontext(&context_, entry, 0);
+  getcontext(context_.get());
+  context_->uc_stack.ss_sp = mapping_ + guard;
+  context_->uc_stack.ss_size = kStackBytes - next_colour();
+  context_->uc_link = nullptr;
+  makecontext(context_.get(), entry, 0);
   if (under_thread_sanitizer()) tsan_fiber_ = __tsan_create_fiber(0);
 }
 
@@ -69,7 +69,7 @@ __attribute__((noinline)) void Fiber::switch_to(Fiber& next) {
   if (under_thread_sanitizer()) {
     // ThreadSanitizer keeps an account of jumps, which ours would confuse.
     __tsan_switch_to_fiber(next.tsan_fiber_, kNoSynchronisation);
-    swapcontext(&context_, &next.context_);
+    swapcontext(context_.get(), next.context_.get());
     return;
   }
   if (under_address_sanitizer()) __sanitizer_start_switch_fiber(&fake_stack_, next.stack_, next.stack_bytes_);
@@ -77,7 +77,7 @@ __attribute__((noinline)) void Fiber::switch_to(Fiber& next) {
   if (_setjmp(registers_) == 0) {
     if (next.started_) _longjmp(next.registers_, 1);
     next.started_ = true;
-    setcontext(&next.context_);
+    setcontext(next.context_.get());
   }
   arrived();
 }

@@ -5,6 +5,7 @@
 #include <ucontext.h>
 
 #include <cstddef>
+#include <memory>
 
 namespace optnet::emulation {
 
@@ -26,8 +27,8 @@ class Fiber {
  private:
   static constexpr std::size_t kStackBytes = 256 << 10;
 
-  ucontext_t context_;
   jmp_buf registers_;
+  std::unique_ptr<ucontext_t> context_ = std::make_unique<ucontext_t>();
   std::byte* mapping_ = nullptr;  // a guard page and the stack
   bool started_ = false;
 

@@ -1,6 +1,8 @@
 // Which kernels serve which size: all the numbers, and where each comes from.
 #pragma once
 
+#include <cstddef>
+
 #include "solver/settings.h"
 
 namespace optnet::cuda {
@@ -21,6 +23,15 @@ struct BlockTeamSize {
 // Counted, not measured yet: each 4×4 tile of the largest triangle should find a thread, up to what fills a
 // multiprocessor's float64 units (256 threads of 4 warps at a time).
 constexpr BlockTeamSize kBlockTeams[] = {{44, 64}, {64, 128}, {1 << 30, 256}};
+
+/// Threads of the block that works on a problem between the libraries' routines.
+constexpr int kLibraryThreads = 256;
+
+/// Problems that the libraries' routines get at a time: as many as keep a GPU busy, as far as the memory
+/// that fills up an incomplete group allows.
+// Not measured yet.
+constexpr int kMostGroup = 64;
+constexpr std::size_t kGroupBytes = std::size_t{32} << 20;
 
 /// The larger of a problem's sizes.
 inline int largest(const Dimensions& d) {

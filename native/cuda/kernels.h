@@ -126,4 +126,7 @@ const Kernels& fused_kernels(Precision precision);
 /// The plan for a shape. tier kLibrary where no fused kernel takes a problem of this size.
 Plan make_plan(const Shape& shape, const Sharing& sharing, Precision precision, const Limits& limits);
 
+/// Completes a plan of tier kLibrary whose form (or oracle), sizes, precision and sharing are chosen.
+void lay_out_library(Plan& plan, const Limits& limits);
+
 }  // namespace optnet::cuda

@@ -30,8 +30,10 @@ struct Site : Places<B, kKind> {
         state(reinterpret_cast<SolveState<B>*>(memory.workspace)),
         raw_L(take_raw(plan)) {
 #if defined(__CUDA_ARCH__) || defined(OPTNET_EMULATED)
-    T* const head = reinterpret_cast<T*>(shared_memory());
-    if (memory.workspace) this->b = B(this->b.panel(), plan.panel, head, head + kBlock);
+    if (memory.workspace) {  // what all threads write and read most is in shared memory
+      T* const head = reinterpret_cast<T*>(shared_memory());
+      this->b = B(this->b.panel(), plan.panel, head, head + kBlock);
+    }
 #endif
   }
 

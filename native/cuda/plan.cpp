@@ -1,7 +1,6 @@
 // Chooses kernels for a shape.
 #include "cuda/crossovers.h"
 #include "cuda/fused_instances.h"
-#include "cuda/library_instances.h"
 #include "solver/solve.h"
 
 namespace optnet::cuda {
@@ -33,16 +32,6 @@ int block_team(const Dimensions& d, int most) {
 }
 
 }  // namespace
-
-void lay_out_library(Plan& plan, const Limits& limits) {
-  const int most = limits.threads_per_block / 32 * 32;
-  plan.team = plan.threads = kLibraryThreads < most ? kLibraryThreads : most;
-  if (plan.group == 0) {
-    const std::size_t fit = kGroupBytes / (GroupMemory::largest_matrix(plan) * plan.scalar());
-    plan.group = fit < 1 ? 1 : fit < kMostGroup ? static_cast<int>(fit) : kMostGroup;
-  }
-  library_instance(plan).lay_out(plan);
-}
 
 const Kernels& fused_kernels(Precision precision) { return instance(precision).kernels; }
 

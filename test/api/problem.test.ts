@@ -297,7 +297,12 @@ describe('a wrong problem is refused, with the argument and what was expected:',
 
 describe('a wrong option is refused:', () => {
   it.each<[string, QpErrorCode, unknown, RegExp]>([
-    ['an unknown one', 'ERR_QP_OPTION', { tolerence: 1 }, /unknown key "tolerence"; expected device, output, dtype/],
+    [
+      'an unknown one',
+      'ERR_QP_OPTION',
+      { tolerence: 1 },
+      /unknown key "tolerence"; expected device, output, dtype/,
+    ],
     ['an unknown device', 'ERR_QP_OPTION', { device: 'gpu' }, /device is "gpu"/],
     ['a device that cannot serve', 'ERR_QP_DEVICE', { device: 'cuda:1' }, /'cuda:1' cannot be used: /],
     ['an unknown dtype', 'ERR_QP_OPTION', { dtype: 'float16' }, /dtype is "float16"/],

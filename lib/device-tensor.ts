@@ -3,7 +3,7 @@ import type { DeviceArray } from '../binding.js';
 
 import { gpuName } from './device.js';
 import type { GpuName } from './device.js';
-import { QpError } from './errors.js';
+import { QpError, argumentError } from './errors.js';
 import { allocate, bytesPerElement } from './memory.js';
 import type { DType } from './memory.js';
 import { native } from './native.js';
@@ -112,6 +112,8 @@ export class DeviceTensor<D extends DType = DType> implements CudaArray<D>, Disp
 
 /** The memory of a tensor, for the addon. @throws QpError ERR_QP_DISPOSED, with the name of the argument */
 export function deviceArrayOf(tensor: DeviceTensor, name: string): DeviceArray {
+  if (!isDeviceTensor(tensor))
+    throw argumentError(name, `${name} is a proxy or an imitation of a DeviceTensor`);
   const array = memoryOf(tensor);
   if (array !== undefined) return array;
   throw new QpError('ERR_QP_DISPOSED', `${name} was disposed of, and its memory with it`, { argument: name });

@@ -40,11 +40,11 @@ describeWithGpu('a tensor on a GPU', (gpu) => {
     ['a number', () => tensor(Float64Array.of(7), [])],
     ['nothing', () => tensor([], [0, 5])],
     [
-      'a million numbers',
+      'many numbers',
       () =>
         tensor(
-          Float64Array.from({ length: 1e6 }, (_, i) => i),
-          [1000, 1000],
+          Float64Array.from({ length: 4e4 }, (_, i) => i),
+          [200, 200],
         ),
     ],
   ])('comes back as it was: %s', async (_, make) => {
@@ -115,7 +115,7 @@ describeWithGpu('a tensor on a GPU', (gpu) => {
   });
 
   it('is kept by the calls that use it', async () => {
-    const numbers = tensor(Float64Array.from({ length: 1e5 }, (_, i) => i));
+    const numbers = tensor(Float64Array.from({ length: 2e4 }, (_, i) => i));
     const there = await toDevice(numbers);
     const coming = there.toHost();
     there.dispose();

@@ -90,6 +90,7 @@ DeviceMemory read_device_memory(Napi::Value value, const char* name) {
     throw InvalidArgument(std::string(name) + " has a pointer that is no address");
   }
   DeviceMemory memory;
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): a number is how JavaScript holds an address
   memory.data = reinterpret_cast<void*>(static_cast<std::uintptr_t>(address));
   memory.bytes = static_cast<std::size_t>(read_count(object, "bytes", 0, kMaxSafeInteger));
   memory.ordinal = read_int(object, "ordinal");

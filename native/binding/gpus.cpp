@@ -58,7 +58,7 @@ Copy make_download(const Napi::CallbackInfo& info, Addon& addon) {
   return copy;
 }
 
-Napi::Value run(Napi::Env env, Copy copy) {
+Napi::Value run(Napi::Env env, const Copy& copy) {
   copy.call->run();
   return outcome(env, *copy.call);
 }

@@ -31,9 +31,11 @@ Failure failure_of(cudaError_t error, const char* call) {
   failure.code = error == cudaErrorMemoryAllocation ? Failure::Code::kMemory : Failure::Code::kDevice;
   if (failure.code == Failure::Code::kMemory) return failure;
   failure.message.assign(call, std::strcspn(call, "("));
-  failure.message += std::string(" failed with ") + cudaGetErrorName(error) + ": " + cudaGetErrorString(error);
+  failure.message +=
+      std::string(" failed with ") + cudaGetErrorName(error) + ": " + cudaGetErrorString(error);
   if (context_is_lost(error)) {
-    failure.message += "; CUDA serves no more calls on this GPU in this process, only a new process can use it";
+    failure.message +=
+        "; CUDA serves no more calls on this GPU in this process, only a new process can use it";
   }
   return failure;
 }

@@ -25,13 +25,13 @@ inline void ignore(cudaError_t error) {
 }  // namespace optnet::cuda
 
 /// Returns from the enclosing function, which returns a Failure, if the call fails.
-#define OPTNET_CUDA(call)                                                                         \
-  do {                                                                                            \
+#define OPTNET_CUDA(call)                                                                        \
+  do {                                                                                           \
     if (::optnet::Failure failure_ = ::optnet::cuda::failure_of((call), #call)) return failure_; \
   } while (false)
 
 /// The same for a call that returns a Failure itself.
-#define OPTNET_TRY(call)                                     \
-  do {                                                       \
+#define OPTNET_TRY(call)                                      \
+  do {                                                        \
     if (::optnet::Failure failure_ = (call)) return failure_; \
   } while (false)

@@ -10,7 +10,11 @@
 namespace optnet::cuda {
 namespace {
 
+#ifdef OPTNET_EMULATED
+constexpr int kThreads = 64;  // each costs time
+#else
 constexpr int kThreads = 256;
+#endif
 constexpr std::size_t kMostBlocks = 8192;  // kernels stride over what is left
 
 /// Blocks for so many pieces of work, `each` of them a block; at least one.
@@ -156,14 +160,13 @@ OPTNET_GLOBAL void outer_kernel(OuterArguments a) {
     for (unsigned k = threadIdx.x % group; k < left; k += group) {
       const unsigned row = (offset + k) / width, j = offset + k - row * width;
       const std::size_t i = first_row + row;
-      to[slice * kOuterSlice + k] =
-          static_cast<To>(std::fma(scale * u[i], v[j], scale * x[i] * y[j]));
+      to[slice * kOuterSlice + k] = static_cast<To>(std::fma(scale * u[i], v[j], scale * x[i] * y[j]));
     }
   }
 }
 
-// Sums over the batch: the batch is cut into splits, so that there is work for all multiprocessors; each split
-// is summed by one block for each tile of the result, and a second kernel adds the splits up.
+// Sums over the batch: the batch is cut into splits, so that there is work for all multiprocessors; each
+// split is summed by one block for each tile of the result, and a second kernel adds the splits up.
 
 constexpr int kTile = 32;        // rows and columns of a block's part of the result
 constexpr int kDepth = 16;       // problems whose vectors are in shared memory at a time
@@ -214,7 +217,8 @@ OPTNET_GLOBAL void outer_sum_kernel(OuterSumArguments a) {
     for (std::size_t first = begin; first < end; first += kDepth) {
       synchronize_block();
       for (unsigned k = threadIdx.x; k < kDepth * kTile; k += kSumThreads) {
-        const std::size_t problem = first + k / kTile, i = first_row + k % kTile, j = first_column + k % kTile;
+        const std::size_t problem = first + k / kTile, i = first_row + k % kTile,
+                          j = first_column + k % kTile;
         const bool in_row = problem < end && i < rows, in_column = problem < end && j < columns;
         u[k] = in_row ? static_cast<double>(static_cast<const Scalar*>(part.u)[problem * rows + i]) : 0;
         x[k] = in_row ? static_cast<double>(static_cast<const Scalar*>(part.x)[problem * rows + i]) : 0;
@@ -321,8 +325,8 @@ cudaError_t check_symmetric(const SymmetryArguments& a, DType dtype, cudaStream_
   const std::size_t slices = (n * n + kSlice - 1) / kSlice, side = (n + 31) / 32;
   constexpr std::size_t kWarps = kThreads / 32;
   const auto run = [&](auto x) {
-    const cudaError_t measured = launch(&measure_kernel<decltype(x)>, blocks_for(a.problems * slices, kWarps),
-                                        kThreads, 0, stream, a);
+    const cudaError_t measured =
+        launch(&measure_kernel<decltype(x)>, blocks_for(a.problems * slices, kWarps), kThreads, 0, stream, a);
     if (measured != cudaSuccess) return measured;
     return launch(&symmetry_kernel<decltype(x)>, blocks_for(a.problems * side * side, kWarps), kThreads, 0,
                   stream, a);
@@ -359,11 +363,11 @@ cudaError_t sum_outer_products(const OuterPart& part, std::size_t problems, doub
   const std::size_t elements = static_cast<std::size_t>(part.rows) * part.columns;
   if (elements == 0) return cudaSuccess;
   const Splits splits = outer_splits(part.rows, part.columns, problems);
-  const OuterSumArguments a{part,        problems, splits.count, splits.size, tiles_of(part.rows),
-                            tiles_of(part.columns), partials};
+  const OuterSumArguments a{
+      part, problems, splits.count, splits.size, tiles_of(part.rows), tiles_of(part.columns), partials};
   const auto kernel = from == DType::kFloat64 ? &outer_sum_kernel<double> : &outer_sum_kernel<float>;
-  const cudaError_t error = launch(kernel, blocks_for(a.row_tiles * a.column_tiles * a.splits, 1), kSumThreads,
-                                   kOuterShared, stream, a);
+  const cudaError_t error = launch(kernel, blocks_for(a.row_tiles * a.column_tiles * a.splits, 1),
+                                   kSumThreads, kOuterShared, stream, a);
   if (error != cudaSuccess) return error;
   return add({partials, splits.count, elements, part.scale, part.to}, to, stream);
 }
@@ -380,8 +384,7 @@ cudaError_t sum_vectors(const StorePart& part, std::size_t problems, double* par
                              splits.count, splits.size, (part.elements + kVectorTile - 1) / kVectorTile,
                              partials};
   const auto kernel = from == DType::kFloat64 ? &vector_sum_kernel<double> : &vector_sum_kernel<float>;
-  const cudaError_t error =
-      launch(kernel, blocks_for(a.tiles * a.splits, 1), kVectorTile, 0, stream, a);
+  const cudaError_t error = launch(kernel, blocks_for(a.tiles * a.splits, 1), kVectorTile, 0, stream, a);
   if (error != cudaSuccess) return error;
   return add({partials, splits.count, part.elements, part.sign, part.to}, to, stream);
 }
@@ -391,12 +394,8 @@ std::size_t vector_partials(std::size_t elements, std::size_t problems) {
 }
 
 cudaError_t find_kernels() {
-#ifdef OPTNET_EMULATED
-  return cudaSuccess;
-#else
   cudaFuncAttributes attributes;
   return cudaFuncGetAttributes(&attributes, reinterpret_cast<const void*>(&add_kernel<double>));
-#endif
 }
 
 }  // namespace optnet::cuda

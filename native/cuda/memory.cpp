@@ -133,6 +133,11 @@ Failure Heap::order(cudaStream_t stream) {
   return {};
 }
 
+Failure Heap::settle() {
+  if (pool_) OPTNET_CUDA(cudaStreamSynchronize(stream_));
+  return {};
+}
+
 std::size_t Heap::kept() {
   if (!pool_) return free_bytes_;
   std::uint64_t reserved = 0;

@@ -54,6 +54,8 @@ class Heap : public std::enable_shared_from_this<Heap> {
   Failure allocate(std::size_t bytes, DeviceMemory& out);
   /// Makes `stream` wait until what was allocated so far is there.
   Failure order(cudaStream_t stream);
+  /// Waits until what was allocated so far is there, for whoever may use it.
+  Failure settle();
   /// Bytes that can be had: the GPU's free ones, and those kept here.
   Failure available(std::size_t& bytes);
   /// Bytes allocated and kept.

@@ -159,8 +159,9 @@ Failure Staging::download(const std::byte* from, std::size_t bytes, cudaStream_t
     Piece& piece = pieces[next % slots];
     if ((failure = receive(piece))) break;
     const std::size_t count = std::min(kSlotBytes, bytes - offset);
-    failure = failure_of(cudaMemcpyAsync(piece.slot.data(), from + offset, count, cudaMemcpyDeviceToHost, stream),
-                         "cudaMemcpyAsync");
+    failure =
+        failure_of(cudaMemcpyAsync(piece.slot.data(), from + offset, count, cudaMemcpyDeviceToHost, stream),
+                   "cudaMemcpyAsync");
     if (!failure) failure = piece.arrived.record(stream);
     piece.offset = offset;
     piece.count = count;

@@ -45,7 +45,7 @@ Gpu::~Gpu() {
   heap_.reset();
 }
 
-Failure Gpu::kernels(const Plan& plan, Kernels*& out) {
+Failure Gpu::kernels(const Plan& plan, const Kernels*& out) {
   if (plan.tier != Tier::kLibrary) {
     out = &fused_kernels(plan.precision);
     return {};

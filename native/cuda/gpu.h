@@ -31,7 +31,7 @@ class Gpu {
   MemoryPool& host_memory() { return *host_memory_; }
 
   /// What solves problems with this plan. The libraries' are made when first asked for.
-  Failure kernels(const Plan& plan, Kernels*& out);
+  Failure kernels(const Plan& plan, const Kernels*& out);
 
  private:
   Gpu(int ordinal, ThreadPool& pool) : ordinal_(ordinal), pool_(pool) {}

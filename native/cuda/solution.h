@@ -17,7 +17,7 @@ struct SolutionState {
   Problem layout;  ///< shape, number type, and what is batched; no data
   Settings settings;
   Plan plan;
-  Kernels* kernels = nullptr;
+  const Kernels* kernels = nullptr;
 
   DeviceMemory memory;
   std::byte *shared = nullptr, *kept = nullptr;              ///< factors

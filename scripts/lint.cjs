@@ -55,7 +55,7 @@ function isOurs(file) {
 }
 
 function cppSources() {
-  return ['native', 'test/native', 'scripts/bench'].flatMap((folder) => {
+  return ['native', 'test/native', 'scripts/bench', 'scripts/cuda'].flatMap((folder) => {
     const directory = path.join(root, folder);
     if (!fs.existsSync(directory)) return [];
     const names = fs.readdirSync(directory, { recursive: true });

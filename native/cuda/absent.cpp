@@ -4,8 +4,8 @@
 namespace optnet::cuda {
 namespace {
 
-constexpr const char* kReason =
-    "This build of optnet has no CUDA backend: it was compiled where there was no CUDA compiler.";
+// Why, as the build found it (cmake/cuda.cmake).
+constexpr const char* kReason = "This build of optnet has no CUDA backend: " OPTNET_CUDA_ABSENT ".";
 
 }  // namespace
 

@@ -32,6 +32,10 @@ struct BlockTeam {
   OPTNET_FUNCTION static void sync(int line = __builtin_LINE(), const char* file = __builtin_FILE()) {
     synchronize_block(line, file);
   }
+  /// The same for the warp of the calling thread.
+  OPTNET_FUNCTION static void sync_warp(int line = __builtin_LINE(), const char* file = __builtin_FILE()) {
+    synchronize_lanes(mask(), line, file);
+  }
 };
 
 /// Neighbouring lanes of a warp: 8, 16 or 32. The launch says how many in the block's second dimension: a
@@ -53,6 +57,9 @@ struct LaneTeam {
   }
   OPTNET_FUNCTION static void sync(int line = __builtin_LINE(), const char* file = __builtin_FILE()) {
     synchronize_lanes(mask(), line, file);
+  }
+  OPTNET_FUNCTION static void sync_warp(int line = __builtin_LINE(), const char* file = __builtin_FILE()) {
+    sync(line, file);
   }
 };
 

@@ -139,6 +139,7 @@ class TeamBackend {
       const int row = first + Team::rank() / parts;
       const T own = row < rows ? partial(row, part, parts) : nothing;
       const T all = combine_neighbours<Team>(own, parts, combine);
+      if (parts > 1) Team::sync_warp();  // a store may go to what the neighbours read; shuffles order nothing
       if (part == 0 && row < rows) store(row, all);
     }
   }

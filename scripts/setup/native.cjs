@@ -2,6 +2,7 @@
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
+const { cudaOptions, cudaVersions, ensureCudaHeaders } = require('./cuda.cjs');
 const { root, run, runPackage, step } = require('./run.cjs');
 const { fingerprint, isFresh, markFresh, markStale } = require('./stamp.cjs');
 const { ensureBuildTools, toolVersions } = require('./system.cjs');
@@ -21,12 +22,10 @@ const STARTS_ANEW = /is different than the directory|does not match the (source|
 
 /** Builds the addon, and with `tests` the C++ tests, unless nothing that goes into them has changed. */
 function ensureNative({ tests }) {
-  const versions = [...toolVersions(), dependency('node-addon-api'), dependency('cmake-js')];
-  const addon = fingerprint(SOURCES, versions);
-  const all = fingerprint([...SOURCES, ...TEST_SOURCES], versions);
-  if (isFresh(STAMP.all, all) || (!tests && isFresh(STAMP.addon, addon))) return;
-
+  if (isBuilt(prints(), tests)) return;
   ensureBuildTools();
+  ensureCudaHeaders();
+  const { addon, all, versions } = prints();
   const configuration = fingerprint(['CMakeLists.txt', 'cmake'], [...versions, root, tests ? 'tests' : '']);
   step(tests ? 'Building the solver and its C++ tests' : 'Building the solver', () => {
     markStale(STAMP.addon);
@@ -46,9 +45,30 @@ function ensureNative({ tests }) {
   if (tests) markFresh(STAMP.all, all);
 }
 
+/** What the addon is made from, and what the addon and the C++ tests are made from. */
+function prints() {
+  const versions = [
+    ...toolVersions(),
+    ...cudaVersions(),
+    dependency('node-addon-api'),
+    dependency('cmake-js'),
+  ];
+  return {
+    versions,
+    addon: fingerprint(SOURCES, versions),
+    all: fingerprint([...SOURCES, ...TEST_SOURCES], versions),
+  };
+}
+
+const isBuilt = ({ addon, all }, tests) => isFresh(STAMP.all, all) || (!tests && isFresh(STAMP.addon, addon));
+
 function configure(tests) {
   markStale(STAMP.configuration);
-  const options = ['--CDCMAKE_EXPORT_COMPILE_COMMANDS=ON', `--CDOPTNET_TESTS=${tests ? 'ON' : 'OFF'}`];
+  const options = [
+    '--CDCMAKE_EXPORT_COMPILE_COMMANDS=ON',
+    `--CDOPTNET_TESTS=${tests ? 'ON' : 'OFF'}`,
+    ...cudaOptions(),
+  ];
   if (fs.existsSync(path.join(root, 'build', 'CMakeCache.txt'))) {
     try {
       runPackage('cmake-js/bin/cmake-js', ['configure', ...options]);

@@ -1,0 +1,122 @@
+'use strict';
+// What each GPU kernel takes of each GPU: registers, spills, stack and shared memory.
+//   node scripts/cuda/resources.cjs            compiles all kernels for all targets (minutes), and writes down what they
+//                                              take: docs/gpu-kernels.json, to compare with, docs/gpu-kernels.md, to read
+//   node scripts/cuda/resources.cjs --from build        writes down what a build has, and leaves other targets as they were
+//   node scripts/cuda/resources.cjs --check build       compares a build with what is written down; prints, as JSON, how
+//                                                       many kernels, and which have grown
+// --allow-spills    writes down spills too
+const { execFileSync } = require('node:child_process');
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+const { parseArgs } = require('node:util');
+const { root, run, SetupError, step } = require('../setup/run.cjs');
+const { ensureCudaHeaders } = require('../setup/cuda.cjs');
+const { compilerOf, kernelsOf } = require('./ptxas.cjs');
+const { document } = require('./document.cjs');
+
+const BUDGET = path.join(root, 'docs', 'gpu-kernels.json');
+const DOCUMENT = path.join(root, 'docs', 'gpu-kernels.md');
+const RELEASE = path.join('.cache', 'cuda-release');
+const NUMBERS = ['registers', 'spillStores', 'spillLoads', 'stack', 'shared'];
+
+/** { checked, compiler, grown }: kernels compared, and one sentence for each that takes more than is written down. */
+function check(build) {
+  const kernels = kernelsOf(build);
+  if (!kernels) return { checked: 0, compiler: null, grown: [] };
+  const compiler = compilerOf(build);
+  const budget = readBudget();
+  // Other versions allocate registers differently, and that is nobody's fault here.
+  if (budget.compiler !== undefined && compiler !== budget.compiler)
+    return { checked: 0, compiler, grown: [] };
+  const grown = kernels.flatMap((found) => excess(found, budget.kernels[found.kernel]?.[found.target]));
+  return { checked: kernels.length, compiler, grown };
+}
+
+function excess({ kernel, target, ...found }, allowed) {
+  if (!allowed) return [`${kernel} for ${target} is not in docs/gpu-kernels.json`];
+  return NUMBERS.filter((name, i) => found[name] > allowed[i]).map(
+    (name) => `${kernel} for ${target}: ${name} ${found[name]}, was ${allowed[NUMBERS.indexOf(name)]}`,
+  );
+}
+
+function record(build, { allowSpills }) {
+  const compiler = compilerOf(build);
+  const kernels = kernelsOf(build);
+  if (!kernels) throw new SetupError(`${build} has no GPU kernels.`);
+  const spilling = kernels.filter(({ spillStores, spillLoads }) => spillStores + spillLoads > 0);
+  for (const { kernel, target, spillStores, spillLoads } of spilling) {
+    process.stderr.write(
+      `${kernel} for ${target} spills: ${spillStores} bytes stored, ${spillLoads} loaded\n`,
+    );
+  }
+  if (spilling.length > 0 && !allowSpills) {
+    throw new SetupError('Nothing was written down. With --allow-spills they become part of the budget.');
+  }
+
+  const before = readBudget();
+  const budget = { compiler, numbers: NUMBERS, kernels: {}, plans: plansOf(build) ?? before.plans };
+  for (const { kernel, target, ...found } of kernels) {
+    budget.kernels[kernel] ??= before.compiler === compiler ? { ...before.kernels[kernel] } : {};
+    budget.kernels[kernel][target] = NUMBERS.map((name) => found[name]);
+  }
+  fs.mkdirSync(path.dirname(BUDGET), { recursive: true });
+  fs.writeFileSync(BUDGET, json(budget));
+  fs.writeFileSync(DOCUMENT, document(budget));
+}
+
+function compile() {
+  ensureCudaHeaders();
+  const jobs = os.availableParallelism().toString();
+  const options = ['-DCMAKE_BUILD_TYPE=Release', '-DOPTNET_CUDA=ON', '-DOPTNET_CUDA_ARCHITECTURES=release'];
+  step('Compiling the kernels for all targets', () => {
+    run('cmake', [
+      '-S',
+      '.',
+      '-B',
+      RELEASE,
+      ...options,
+      '-DOPTNET_INSTRUCTION_SETS=sse2',
+      '-DOPTNET_PLANS=ON',
+    ]);
+    run('cmake', ['--build', RELEASE, '--parallel', jobs, '--target', 'optnet_plans']);
+  });
+  return RELEASE;
+}
+
+/** What the planner decides for each GPU, if the build has the program that says it. */
+function plansOf(build) {
+  const program = path.join(root, build, 'scripts', 'cuda', 'optnet_plans');
+  if (fs.existsSync(program)) return JSON.parse(execFileSync(program, { encoding: 'utf8' }));
+  return undefined;
+}
+
+function readBudget() {
+  if (!fs.existsSync(BUDGET)) return { compiler: undefined, kernels: {}, plans: [] };
+  return JSON.parse(fs.readFileSync(BUDGET, 'utf8'));
+}
+
+/** JSON with one line for each kernel and target, and for each plan, for diffs. */
+function json(value) {
+  const lines = JSON.stringify(value, null, 2).replaceAll(
+    /(\[|\{)\s+([^[\]{}]*?)\s+(\]|\})/g,
+    (_, open, items, close) => {
+      const line = items.replaceAll(/\s+/g, ' ');
+      return open === '[' ? `[${line}]` : `{ ${line} }`;
+    },
+  );
+  return `${lines}\n`;
+}
+
+const { values } = parseArgs({
+  options: { check: { type: 'string' }, from: { type: 'string' }, 'allow-spills': { type: 'boolean' } },
+});
+try {
+  if (values.check) process.stdout.write(`${JSON.stringify(check(values.check))}\n`);
+  else record(values.from ?? compile(), { allowSpills: values['allow-spills'] });
+} catch (error) {
+  if (!(error instanceof SetupError)) throw error;
+  process.stderr.write(`${error.message}\n`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,102 @@
+'use strict';
+// The CUDA backend is built where there is a CUDA compiler. Nothing here is an error: without it the CPU solves.
+const { spawnSync } = require('node:child_process');
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+const { root, SetupError, probe, run, step } = require('./run.cjs');
+
+/** The wheels that hold the headers of cuBLAS and cuSOLVER, where the toolkit came without them. */
+const HEADERS = { cuda: '13.', packages: ['nvidia-cublas==13.1.1.3', 'nvidia-cusolver==12.0.4.66'] };
+const HEADERS_FOLDER = path.join(root, '.cache', 'cuda-headers');
+
+/** Where there is no GPU to ask: what a build without any still compiles, to see that it compiles. */
+const DEFAULT_ARCHITECTURE = '90';
+
+/** The include folders of these wheels, flat. Their libraries are hundreds of MB, and are looked for at run time. */
+const EXTRACT = `
+import glob, os, sys, zipfile
+for wheel in glob.glob(os.path.join(sys.argv[1], "*.whl")):
+    with zipfile.ZipFile(wheel) as archive:
+        for name in archive.namelist():
+            if "/include/" in name and not name.endswith("/"):
+                with open(os.path.join(sys.argv[2], os.path.basename(name)), "wb") as file:
+                    file.write(archive.read(name))
+`;
+
+/** Brings the libraries' headers, if a CUDA compiler is here and they are not. */
+function ensureCudaHeaders() {
+  const version = nvccVersion();
+  if (!version?.startsWith(HEADERS.cuda) || wanted() === 'OFF' || headersFound()) return;
+  const download = fs.mkdtempSync(path.join(os.tmpdir(), 'optnet-headers-'));
+  try {
+    step('Fetching the headers of cuBLAS and cuSOLVER', () => {
+      const options = ['--retries=2', '--no-deps', '--only-binary=:all:', '--dest', download];
+      run('python3', ['-m', 'pip', 'download', ...options, ...HEADERS.packages]);
+      fs.mkdirSync(HEADERS_FOLDER, { recursive: true });
+      run('python3', ['-c', EXTRACT, download, HEADERS_FOLDER]);
+    });
+  } catch (error) {
+    if (!(error instanceof SetupError)) throw error;
+    const [first] = error.message.split('\n').filter((line) => /error/i.test(line));
+    process.stderr.write(`No CUDA backend: these headers cannot be had (${first ?? 'pip failed'}).\n`);
+  } finally {
+    fs.rmSync(download, { recursive: true, force: true });
+  }
+}
+
+/** What a build for CUDA depends on. */
+function cudaVersions() {
+  const version = nvccVersion();
+  if (version === undefined || wanted() === 'OFF') return [`no CUDA (${wanted()})`];
+  return [`CUDA ${version}`, wanted(), headersFound() ? 'headers' : 'no headers', architectures()];
+}
+
+function cudaOptions() {
+  return [`--CDOPTNET_CUDA=${wanted()}`, `--CDOPTNET_CUDA_ARCHITECTURES=${architectures()}`];
+}
+
+const wanted = () => process.env.OPTNET_CUDA ?? 'AUTO';
+
+/** A build for use here: the GPUs that are here, and no others. Kernels take long to compile. */
+function architectures() {
+  if (process.env.OPTNET_CUDA_ARCHITECTURES) return process.env.OPTNET_CUDA_ARCHITECTURES;
+  const found = probe('nvidia-smi', ['--query-gpu=compute_cap', '--format=csv,noheader'])?.match(/\d+\.\d+/g);
+  return found
+    ? [...new Set(found)].map((capability) => capability.replace('.', '')).join(';')
+    : DEFAULT_ARCHITECTURE;
+}
+
+/** Looks where cmake/cuda.cmake looks. */
+function headersFound() {
+  // The compiler that is in the path may be a link, or a script that calls another.
+  const settings = spawnSync(nvcc(), ['--dryrun', '-x', 'cu', '-c', os.devNull], { encoding: 'utf8' });
+  const toolkit = /TOP=(.*)/.exec(settings.stderr)?.[1] ?? '';
+  const target = /_TARGET_DIR_=(.+)/.exec(settings.stderr)?.[1] ?? '';
+  const toolkits = [
+    path.join(toolkit, target),
+    toolkit,
+    process.env.CUDA_HOME,
+    process.env.CUDA_PATH,
+    '/usr',
+  ];
+  const folders = [HEADERS_FOLDER, ...toolkits.filter(Boolean).map((folder) => path.join(folder, 'include'))];
+  return ['cublas_v2.h', 'cusolverDn.h'].every((header) =>
+    folders.some((folder) => fs.existsSync(path.join(folder, header))),
+  );
+}
+
+const nvccVersion = () =>
+  /release (\d+\.\d+), V([\d.]+)/.exec(nvcc() ? probe(nvcc(), ['--version']) : '')?.[2];
+
+/** Where cmake/cuda.cmake finds it too. */
+let compiler;
+function nvcc() {
+  const { CUDACXX, CUDA_HOME, CUDA_PATH } = process.env;
+  const toolkits = [CUDA_HOME, CUDA_PATH, '/usr/local/cuda'].filter(Boolean);
+  const candidates = [CUDACXX, 'nvcc', ...toolkits.map((toolkit) => path.join(toolkit, 'bin', 'nvcc'))];
+  compiler ??= candidates.find((command) => command && probe(command, ['--version'])) ?? '';
+  return compiler;
+}
+
+module.exports = { cudaOptions, cudaVersions, ensureCudaHeaders };

@@ -111,7 +111,7 @@ OPTNET_DEVICE void point_slots(const GroupMemory& group, int batch, int i, Point
 
 /// A block for each element of the arrays.
 template <class B, FormKind kKind>
-OPTNET_GLOBAL void begin_kernel(const LibraryArgument argument) {
+OPTNET_GLOBAL void OPTNET_LAUNCH_BOUNDS(kLibraryThreads, 2) begin_kernel(const LibraryArgument argument) {
   const auto& [plan, batch, group, step, shared_pass, all] = argument;
   const int i = static_cast<int>(blockIdx.x);
   if (i >= batch.batch) return point_slots(group, batch.batch, i, [](Slot) { return nullptr; });
@@ -123,7 +123,7 @@ OPTNET_GLOBAL void begin_kernel(const LibraryArgument argument) {
 
 /// The solver's text, up to the next factorisation.
 template <class B, FormKind kKind>
-OPTNET_GLOBAL void advance_kernel(const LibraryArgument argument) {
+OPTNET_GLOBAL void OPTNET_LAUNCH_BOUNDS(kLibraryThreads, 2) advance_kernel(const LibraryArgument argument) {
   using Stage = typename SolveState<B>::Stage;
   const auto& [plan, batch, group, step, shared_pass, all] = argument;
   const std::size_t i = blockIdx.x;
@@ -149,7 +149,8 @@ OPTNET_GLOBAL void advance_kernel(const LibraryArgument argument) {
 
 /// Between two solves with the KKT matrix.
 template <class B>
-OPTNET_GLOBAL void solve_again_kernel(const LibraryArgument argument) {
+OPTNET_GLOBAL void OPTNET_LAUNCH_BOUNDS(kLibraryThreads, 2)
+    solve_again_kernel(const LibraryArgument argument) {
   using Stage = typename SolveState<B>::Stage;
   const auto& [plan, batch, group, step, shared_pass, all] = argument;
   const std::size_t i = blockIdx.x;
@@ -167,7 +168,7 @@ OPTNET_GLOBAL void solve_again_kernel(const LibraryArgument argument) {
 
 /// A block for some rows of a matrix, filled from the data and from the vectors.
 template <class B, FormKind kKind>
-OPTNET_GLOBAL void fill_kernel(const LibraryArgument argument) {
+OPTNET_GLOBAL void OPTNET_LAUNCH_BOUNDS(kLibraryThreads, 2) fill_kernel(const LibraryArgument argument) {
   using T = typename B::Real;
   using Matrix = typename B::Matrix;
   using Stage = typename SolveState<B>::Stage;
@@ -230,7 +231,7 @@ OPTNET_DEVICE bool has_small_pivot(const B& b, const typename B::Triangle& L, Fl
 /// From a library's factor to TeamBackend's format. Where a library found none, or one that round-off may
 /// have spoiled, the text's own factorisation replaces it, which knows what such pivots mean.
 template <class B, FormKind kKind>
-OPTNET_GLOBAL void finish_kernel(const LibraryArgument argument) {
+OPTNET_GLOBAL void OPTNET_LAUNCH_BOUNDS(kLibraryThreads, 2) finish_kernel(const LibraryArgument argument) {
   using T = typename B::Real;
   using Stage = typename SolveState<B>::Stage;
   const auto& [plan, batch, group, step, shared_pass, all] = argument;
@@ -288,7 +289,8 @@ OPTNET_GLOBAL void finish_kernel(const LibraryArgument argument) {
 
 /// A block for each problem; of the oracle, for each element of the arrays.
 template <class B, FormKind kKind>
-OPTNET_GLOBAL void library_adjoint_kernel(const LibraryAdjointArgument argument) {
+OPTNET_GLOBAL void OPTNET_LAUNCH_BOUNDS(kLibraryThreads, 2)
+    library_adjoint_kernel(const LibraryAdjointArgument argument) {
   const auto& [plan, batch, group, answer] = argument;
   const std::size_t i = blockIdx.x;
   if (i >= static_cast<std::size_t>(batch.batch)) {

@@ -57,7 +57,7 @@ endmacro()
 function(optnet_cuda)
   file(GLOB kernels CONFIGURE_DEPENDS native/cuda/*.cu)
   file(GLOB host CONFIGURE_DEPENDS native/cuda/*.cpp)
-  list(FILTER host EXCLUDE REGEX absent.cpp)
+  list(FILTER host EXCLUDE REGEX "/absent\\.cpp$")
   # For cudaFuncSetAttribute and the like to take a kernel, host code sees CUDA's headers; they are not ours to warn about.
   set(include ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES} ${OPTNET_INCLUDE_cublas_v2} ${OPTNET_INCLUDE_cusolverDn})
   add_library(optnet_cuda OBJECT ${kernels} ${host})

@@ -24,7 +24,7 @@ struct Places {
         own(memory.data),
         kept(memory.kept),
         scratch(memory.scratch),
-        work(b, d, sharing, shared, own, shared, kept, scratch, scratch),
+        work(b, d, sharing, shared, own, shared, kept, scratch, scratch, scratch),
         gz(B::vector(scratch, d.n)),
         glambda(B::vector(scratch, d.m)),
         gnu(B::vector(scratch, d.q)),

@@ -32,6 +32,11 @@ struct Footprint {
   std::size_t fixed = 0;      ///< for a launch, however many problems
 };
 
+/// Where things lie in the shared memory of one team: bytes from its start.
+struct FastLayout {
+  std::size_t vectors = 0, reduced = 0, panel = 0, end = 0;
+};
+
 /// How problems of one shape are solved. Chosen by shape, precision and GPU alone, so that a problem's result
 /// does not depend on the batch.
 struct Plan {
@@ -40,12 +45,17 @@ struct Plan {
   Precision precision = Precision::kDouble;
   Dimensions d;
   Sharing sharing;
-  int team = 0;     ///< threads that work on one problem
-  int threads = 0;  ///< of a thread block
-  int panel = 0;    ///< elements of fast memory that dense kernels work in (see team_backend.h)
+  int team = 0;                    ///< threads that work on one problem
+  int threads = 0;                 ///< of a thread block
   bool reduced_in_global = false;  ///< R does not fit into a block's shared memory
-  std::size_t shared_memory = 0;   ///< bytes a block
+  int panel = 0;                   ///< elements of the panel (see team_backend.h)
+  FastLayout fast;
+  std::size_t setup = 0;          ///< bytes of a problem's workspace before what only its setup needs
+  std::size_t shared_memory = 0;  ///< bytes a block
   Footprint footprint;
+
+  /// Shared memory of one team in the adjoint: without R and the panel.
+  std::size_t adjoint_memory() const { return fast.reduced; }
 
   /// Bytes of a number of the data and the vectors: float for Precision::kSingle, otherwise double.
   std::size_t scalar() const { return precision == Precision::kSingle ? sizeof(float) : sizeof(double); }
@@ -97,14 +107,15 @@ class Kernels {
   virtual ~Kernels() = default;
   /// Factors what follows from shared data alone, once, before any `solve`. arguments.batch is ignored.
   virtual cudaError_t prepare_shared(const Plan& plan, const SolveArguments& arguments,
-                                     cudaStream_t stream) = 0;
+                                     cudaStream_t stream) const = 0;
   /// May keep the calling thread waiting (the library path does, for its iterations).
-  virtual cudaError_t solve(const Plan& plan, const SolveArguments& arguments, cudaStream_t stream) = 0;
-  virtual cudaError_t adjoint(const Plan& plan, const AdjointArguments& arguments, cudaStream_t stream) = 0;
+  virtual cudaError_t solve(const Plan& plan, const SolveArguments& arguments, cudaStream_t stream) const = 0;
+  virtual cudaError_t adjoint(const Plan& plan, const AdjointArguments& arguments,
+                              cudaStream_t stream) const = 0;
 };
 
-/// The kernels of plan.tier kLanes or kBlock. Lives as long as the process.
-Kernels& fused_kernels(Precision precision);
+/// The kernels of plan.tier kLanes or kBlock. They have no state.
+const Kernels& fused_kernels(Precision precision);
 
 /// The plan for a shape. tier kLibrary where no fused kernel takes a problem of this size.
 Plan make_plan(const Shape& shape, const Sharing& sharing, Precision precision, const Limits& limits);

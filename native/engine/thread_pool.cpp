@@ -106,14 +106,13 @@ void ThreadPool::run(Job job) {
 }
 
 void ThreadPool::call(const std::shared_ptr<Running>& job, std::size_t threads) {
-  {
-    const std::lock_guard lock(mutex_);
-    queue_.insert(queue_.end(), threads, job);
-    const std::size_t most = static_cast<std::size_t>(std::max(resolve_threads(0), job->threads()));
-    while (threads_.size() < most && idle_ + (threads_.size() - started_) < queue_.size()) {
-      threads_.emplace_back([this] { work(); });
-    }
+  const std::lock_guard lock(mutex_);
+  queue_.insert(queue_.end(), threads, job);
+  const std::size_t most = static_cast<std::size_t>(std::max(resolve_threads(0), job->threads()));
+  while (threads_.size() < most && idle_ + (threads_.size() - started_) < queue_.size()) {
+    threads_.emplace_back([this] { work(); });
   }
+  // Under the lock: once it is let go, the job may end, and with it all that the pool's owner waits for.
   wake_.notify_all();
 }
 

@@ -17,10 +17,10 @@ class Condensed {
   using Scalar = typename B::Scalar;
   using Mask = typename B::Mask;
 
-  /// `kept` outlives the solve, `scratch` does not; nothing needs `setup`.
+  /// `kept` outlives the solve, `scratch` does not; `reduced` is for H.
   template <class Arena>
   OPTNET_FUNCTION Condensed(const Dimensions& dims, const Sharing&, Arena&, Arena& kept, Arena& scratch,
-                            Arena&)
+                            Arena& reduced, Arena&)
       : d(dims), saddle(d, false, false, kept, kept) {
     for (Real** v : {&w, &w_factor}) *v = B::vector(kept, d.m);
     for (Real** v : {&ez, &rhs_z}) *v = B::vector(scratch, d.n);
@@ -28,11 +28,11 @@ class Condensed {
     for (Real** v : {&enu, &rhs_nu}) *v = B::vector(scratch, d.q);
     for (Real** v : {&elambda, &rhs_lambda, &product}) *v = B::vector(scratch, d.m);
     gram_work = B::weighted_gram_storage(scratch, d.m, d.n);
-    H = B::triangle(scratch, d.n, false);
+    H = B::triangle(reduced, d.n, false);
   }
 
   /// Nothing survives an iteration, so nothing is factored for the batch; Q is only checked.
-  OPTNET_FUNCTION Mask prepare(const B& b, const Data<B>& data, bool shared_pass) {
+  OPTNET_LARGE_FUNCTION Mask prepare(const B& b, const Data<B>& data, bool shared_pass) {
     if (shared_pass) return Mask(true);
     const Mask definite = saddle.factor(b, data.Q);
     saddle.factor_equalities(b, data.A);
@@ -42,7 +42,7 @@ class Condensed {
   /// Before the first factorisation, with v.w: λ = D(Gz − h) and s = −D⁻¹λ for a D that makes rows
   /// comparable, the mean of diag Q over ‖Gᵢ‖²∞. From h is cut what is huge of the slack at the solution
   /// without inequalities, which `prepare` left the factors for.
-  OPTNET_FUNCTION void begin(const B& b, const Data<B>& data, Iterate<B>& x, InteriorPointWork<B>& v) {
+  OPTNET_LARGE_FUNCTION void begin(const B& b, const Data<B>& data, Iterate<B>& x, InteriorPointWork<B>& v) {
     const Real curvature = root_mean_diagonal(b, data), weight(static_cast<Scalar>(kStartWeight));
     Real *const unit = v.t, *const rest = v.ds;
     b.each(d.n, [&](int j) { x.z[j] = -data.p[j]; });
@@ -59,7 +59,8 @@ class Condensed {
   }
 
   /// After it.
-  OPTNET_FUNCTION void end_begin(const B& b, const Data<B>& data, Iterate<B>& x, InteriorPointWork<B>& v) {
+  OPTNET_LARGE_FUNCTION void end_begin(const B& b, const Data<B>& data, Iterate<B>& x,
+                                       InteriorPointWork<B>& v) {
     Real *const unit = v.t, *const rest = v.ds, *const h = v.r;
     b.each(d.m, [&](int i) { h[i] = data.h[i] - rest[i]; });
     b.each(d.n, [&](int j) { x.z[j] = -data.p[j]; });
@@ -69,7 +70,7 @@ class Condensed {
     push_inside(b, d.m, unit, x.lambda, x.s);
   }
 
-  OPTNET_FUNCTION void factor(const B& b, const Data<B>& data, const Real* weights) {
+  OPTNET_LARGE_FUNCTION void factor(const B& b, const Data<B>& data, const Real* weights) {
     const Real most(static_cast<Scalar>(kLargestFactorWeight)), curvature = root_mean_diagonal(b, data);
     b.each(d.m, [&](int i) {
       w[i] = weights[i];
@@ -81,8 +82,8 @@ class Condensed {
   }
 
   /// The KKT system of RangeSpace::solve_kkt, refined: dz in place of az, dν in place of aν.
-  OPTNET_FUNCTION void solve_kkt(const B& b, const Data<B>& data, Real* z, const Real* alambda, Real* nu,
-                                 Real* dlambda) const {
+  OPTNET_LARGE_FUNCTION void solve_kkt(const B& b, const Data<B>& data, Real* z, const Real* alambda,
+                                       Real* nu, Real* dlambda) const {
     b.each(d.n, [&](int j) { rhs_z[j] = z[j]; });
     b.each(d.q, [&](int k) { rhs_nu[k] = nu[k]; });
     b.each(d.m, [&](int i) { rhs_lambda[i] = alambda[i]; });

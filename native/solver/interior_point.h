@@ -97,7 +97,7 @@ class InteriorPoint {
 
   /// Keeps the iterate where it is the best so far. False: nothing is left to be done; otherwise work.w holds
   /// √(λ/s) to factor with.
-  OPTNET_FUNCTION bool measure() {
+  OPTNET_LARGE_FUNCTION bool measure() {
     const Real zero(Scalar(0)), one(Scalar(1));
     const Real residual = system.residual(v.r);
     state.mu = mean_gap(b, x, m);
@@ -124,7 +124,7 @@ class InteriorPoint {
   }
 
   /// Predictor, corrector and step, with Newton's matrix factored.
-  OPTNET_FUNCTION void advance() {
+  OPTNET_LARGE_FUNCTION void advance() {
     const Real one(Scalar(1)), inverse_m(m > 0 ? static_cast<Scalar>(1.0 / m) : Scalar(0));
     Real *const lambda = x.lambda, *const s = x.s;
     Real *const dlambda = v.dlambda, *const ds = v.ds, *const t = v.t;
@@ -200,7 +200,7 @@ constexpr double kStartWeight = 5.0;
 /// The slack q = h − Gz₀ at the solution z₀ without inequalities, cut where it is huge: rows far inside would
 /// otherwise pull the starting point to their own scale. What is cut off each row stays in `rest`.
 template <class B, class Real = typename B::Real>
-OPTNET_FUNCTION void cut_huge_slack(const B& b, int m, const Real* unit, Real* q, Real* rest) {
+OPTNET_LARGE_FUNCTION void cut_huge_slack(const B& b, int m, const Real* unit, Real* q, Real* rest) {
   using Scalar = typename B::Scalar;
   const Real zero(Scalar(0)), times(Scalar(10));
   const Real violation = b.max(m, [&](int i) { return -q[i] * unit[i]; });
@@ -218,7 +218,7 @@ OPTNET_FUNCTION void cut_huge_slack(const B& b, int m, const Real* unit, Real* q
 /// fraction of a typical λ, so that scaling the objective or a row changes nothing. Rows with a huge slack
 /// have no say in the shift, and get a λ that keeps their complementarity in line with the others'.
 template <class B, class Real = typename B::Real>
-OPTNET_FUNCTION void push_inside(const B& b, int m, const Real* unit, Real* lambda, Real* s) {
+OPTNET_LARGE_FUNCTION void push_inside(const B& b, int m, const Real* unit, Real* lambda, Real* s) {
   using Scalar = typename B::Scalar;
   const Real zero(Scalar(0)), one(Scalar(1));
   const Real active = b.sum(m, [&](int i) { return select(lambda[i] > zero, one, zero); });

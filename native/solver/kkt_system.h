@@ -26,7 +26,7 @@ class KktSystem {
   Real primal{Scalar(0)}, dual{Scalar(0)};
   Real* Qz = nullptr;
 
-  OPTNET_FUNCTION Real residual(Real* r) {
+  OPTNET_LARGE_FUNCTION Real residual(Real* r) {
     const Real one(Scalar(1)), zero(Scalar(0)), infinity(Scalar(1e30)),
         relative(static_cast<Scalar>(kRelative));
     b.multiply_symmetric(data.Q, x.z, Qz);

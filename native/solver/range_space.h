@@ -20,10 +20,11 @@ class RangeSpace {
   using Scalar = typename B::Scalar;
   using Mask = typename B::Mask;
 
-  /// `kept` outlives the solve, `scratch` does not; `setup` is needed by `prepare` alone.
+  /// `kept` outlives the solve, `scratch` does not; `reduced` is for R, `setup` for what `prepare` alone
+  /// needs.
   template <class Arena>
   OPTNET_FUNCTION RangeSpace(const Dimensions& dims, const Sharing& s, Arena& shared, Arena& kept,
-                             Arena& scratch, Arena& setup)
+                             Arena& scratch, Arena& reduced, Arena& setup)
       : d(dims), sharing(s), saddle(d, s.Q, s.Q && s.A, shared, kept) {
     const bool share_Y = s.Q && s.G;
     const bool share_R = share_all();
@@ -36,13 +37,13 @@ class RangeSpace {
     offset = B::vector(scratch, d.m);
     w = B::vector(scratch, d.m);
     V = B::matrix(share_R ? shared : setup, d.m, d.q, share_R);
-    R = B::triangle(share_R ? shared : scratch, d.m, share_R);
+    R = B::triangle(share_R ? shared : reduced, d.m, share_R);
     T = B::factor_storage(scratch, d.m);
   }
 
   /// Runs the stages whose inputs are all shared (`shared_pass`), or the others. False: Q is not positive
   /// definite.
-  OPTNET_FUNCTION Mask prepare(const B& b, const Data<B>& data, bool shared_pass) {
+  OPTNET_LARGE_FUNCTION Mask prepare(const B& b, const Data<B>& data, bool shared_pass) {
     Mask definite(true);
     if (sharing.Q == shared_pass) definite = saddle.factor(b, data.Q);
     if ((sharing.Q && sharing.A) == shared_pass) saddle.factor_equalities(b, data.A);
@@ -61,7 +62,7 @@ class RangeSpace {
 
   /// Before the first factorisation, with v.w: λ solves (R + D⁻¹) λ = −q, D = diag(kStartWeight²/Rᵢᵢ),
   /// complementarity dropped, each row in its own unit.
-  OPTNET_FUNCTION void begin(const B& b, const Data<B>& data, Iterate<B>& x, InteriorPointWork<B>& v) {
+  OPTNET_LARGE_FUNCTION void begin(const B& b, const Data<B>& data, Iterate<B>& x, InteriorPointWork<B>& v) {
     const Real zero(Scalar(0)), one(Scalar(1)), weight(static_cast<Scalar>(kStartWeight));
     Real *const unit = v.t, *const q = x.s, *const rest = v.ds;
     eliminate_primal(b, data, nullptr, x.nu);
@@ -77,7 +78,7 @@ class RangeSpace {
   }
 
   /// After it.
-  OPTNET_FUNCTION void end_begin(const B& b, const Data<B>&, Iterate<B>& x, InteriorPointWork<B>& v) {
+  OPTNET_LARGE_FUNCTION void end_begin(const B& b, const Data<B>&, Iterate<B>& x, InteriorPointWork<B>& v) {
     Real *const unit = v.t, *const q = x.s, *const rest = v.ds;
     b.each(d.m, [&](int i) { x.lambda[i] = -w[i] * q[i]; });
     b.solve_scaled(R, w, T, x.lambda);
@@ -115,7 +116,7 @@ class RangeSpace {
   };
 
   /// z and ν for λ.
-  OPTNET_FUNCTION void recover(const B& b, const Data<B>& data, Iterate<B>& x) {
+  OPTNET_LARGE_FUNCTION void recover(const B& b, const Data<B>& data, Iterate<B>& x) {
     eliminate_primal(b, data, d.m > 0 ? x.lambda : nullptr, x.nu);
     b.each(d.n, [&](int j) { x.z[j] = zhat[j]; });
     b.solve_upper(saddle.L, x.z);
@@ -177,8 +178,8 @@ class RangeSpace {
   }
 
   template <class SolveT>
-  OPTNET_FUNCTION void solve_kkt(const B& b, Real* c, const Real* alambda, Real* nu, Real* dlambda,
-                                 const Real* weights, SolveT solve_T) const {
+  OPTNET_LARGE_FUNCTION void solve_kkt(const B& b, Real* c, const Real* alambda, Real* nu, Real* dlambda,
+                                       const Real* weights, SolveT solve_T) const {
     b.solve_lower(saddle.L, c);
     if (d.m > 0) {  // (R + W⁻²) dλ = Y ẑ₀ − aλ,  ẑ₀ = P c + Yₐᵀ E⁻¹ aν
       b.each(d.n, [&](int j) { zhat[j] = c[j]; });

@@ -4,8 +4,6 @@
 // In the coordinates ẑ = Lᵀz:  Yₐ = A L⁻ᵀ, E = Yₐ Yₐᵀ, and with c = L⁻¹a:  ν = E⁻¹(Yₐ c − b),  ẑ = c − Yₐᵀ ν.
 #pragma once
 
-#include <limits>
-
 #include "solver/data.h"
 
 namespace optnet {
@@ -28,8 +26,7 @@ struct SaddlePoint {
 
   /// L ← M's factor. False where M is not numerically positive definite.
   OPTNET_FUNCTION typename B::Mask factor(const B& b, const typename B::Triangle& M) {
-    return b.factor(M, L,
-                    static_cast<Scalar>(kSingularPivot * M.size) * std::numeric_limits<Scalar>::epsilon());
+    return b.factor(M, L, static_cast<Scalar>(kSingularPivot * M.size) * kEpsilon<Scalar>);
   }
 
   /// Yₐ, Lₑ ← A's, once L is there. Rows of A that depend on others are dropped: their ν is 0.
@@ -37,11 +34,11 @@ struct SaddlePoint {
     if (A.rows == 0) return;
     b.solve_rows(L, A, Ya);
     b.gram(Ya, Le);
-    b.factor_dropping(Le, static_cast<Scalar>(kDependentPivot) * std::numeric_limits<Scalar>::epsilon());
+    b.factor_dropping(Le, static_cast<Scalar>(kDependentPivot) * kEpsilon<Scalar>);
   }
 
   /// ẑ ← c − Yₐᵀν in place of c;  ν ← E⁻¹(Yₐ c − rhs) in `nu`, which may be `rhs`. `work`: max(n, q).
-  OPTNET_FUNCTION void eliminate(const B& b, Real* c, const Real* rhs, Real* nu, Real* work) const {
+  OPTNET_LARGE_FUNCTION void eliminate(const B& b, Real* c, const Real* rhs, Real* nu, Real* work) const {
     const int q = Ya.rows, n = Ya.columns;
     if (q == 0) return;
     b.multiply(Ya, c, work);

@@ -21,6 +21,9 @@ OPTNET_SCALAR sqrt(T a) { return std::sqrt(a); }
 
 #undef OPTNET_SCALAR
 
+OPTNET_FUNCTION inline double to_double(float x) { return x; }
+OPTNET_FUNCTION inline float to_float(double x) { return static_cast<float>(x); }
+
 OPTNET_FUNCTION inline bool all(bool condition) { return condition; }
 
 }  // namespace optnet

@@ -1,6 +1,8 @@
 // Sizes, and the numbers that steer the solver: the one place for each.
 #pragma once
 
+#include <limits>
+
 namespace optnet {
 
 /// n variables, m inequalities, q equalities.
@@ -38,6 +40,10 @@ constexpr int kPatience = 10;
 /// Newton steps on the full KKT system, from the data as given, for a range-space solution that is not yet
 /// good enough.
 constexpr int kRefinements = 10;
+
+/// The machine's epsilon.
+template <class Scalar>
+constexpr Scalar kEpsilon = std::numeric_limits<Scalar>::epsilon();
 
 /// Relative pivot, in units of the machine's epsilon, below which Q counts as singular (× n) …
 constexpr double kSingularPivot = 1.0;

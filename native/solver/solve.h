@@ -32,8 +32,8 @@ struct Report {
   Real iterations, objective, primal, dual, gap;
 };
 
-/// All that one solve or adjoint works on. `shared` and `kept` hold what outlives it, `scratch` does not, and
-/// of `setup` nothing is needed once the data are factored.
+/// All that one solve or adjoint works on. `shared` and `kept` hold what outlives it, `scratch` its vectors,
+/// `reduced` the matrix that the iterations read, `setup` what is needed only until the data are factored.
 template <class B, FormKind kKind>
 struct Workplace {
   using Real = typename B::Real;
@@ -49,10 +49,11 @@ struct Workplace {
   /// `shared_data`, `own`: where the data are.
   template <class DataArena, class Arena>
   OPTNET_FUNCTION Workplace(const B& b, const Dimensions& d, const Sharing& sharing, DataArena& shared_data,
-                            DataArena& own, Arena& shared, Arena& kept, Arena& scratch, Arena& setup)
+                            DataArena& own, Arena& shared, Arena& kept, Arena& scratch, Arena& reduced,
+                            Arena& setup)
       : d(d),
         data(d, sharing, shared_data, own),
-        form(d, sharing, shared, kept, scratch, setup),
+        form(d, sharing, shared, kept, scratch, reduced, setup),
         x(d, scratch),
         v(d.m, scratch),
         kkt(b, form, data, x, scratch) {}

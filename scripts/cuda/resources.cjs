@@ -100,8 +100,8 @@ function readBudget() {
 /** JSON with one line for each kernel and target, and for each plan, for diffs. */
 function json(value) {
   const lines = JSON.stringify(value, null, 2).replaceAll(
-    /(\[|\{)\s+([^[\]{}]*?)\s+(\]|\})/g,
-    (_, open, items, close) => {
+    /(\[|\{)\s+([^[\]{}]*?)\s+[\]}]/g,
+    (_, open, items) => {
       const line = items.replaceAll(/\s+/g, ' ');
       return open === '[' ? `[${line}]` : `{ ${line} }`;
     },

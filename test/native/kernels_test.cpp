@@ -229,7 +229,7 @@ void test_solve(int n, int m, int q, double tolerance) {
   const GeneratedBatch batch(B::kWidth, n, m, q, 3);
   const Memory memory(std::size_t{64} << 20);
   Arena shared, arena(memory.get());
-  Workplace<B, kKind> work(b, {n, m, q}, {}, shared, arena, shared, arena, arena, arena);
+  Workplace<B, kKind> work(b, {n, m, q}, {}, shared, arena, shared, arena, arena, arena, arena);
   const double* source[B::kWidth];
   const auto rows = [&](const std::vector<double>& values, std::size_t each, std::size_t from) {
     for (std::size_t l = 0; l < B::kWidth; ++l) source[l] = values.data() + l * each + from;

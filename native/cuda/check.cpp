@@ -1,0 +1,43 @@
+#include "cuda/check.h"
+
+#include <cstring>
+
+namespace optnet::cuda {
+
+bool context_is_lost(cudaError_t error) {
+  switch (error) {
+    case cudaErrorIllegalAddress:
+    case cudaErrorLaunchFailure:
+    case cudaErrorLaunchTimeout:
+    case cudaErrorAssert:
+    case cudaErrorHardwareStackError:
+    case cudaErrorIllegalInstruction:
+    case cudaErrorMisalignedAddress:
+    case cudaErrorInvalidAddressSpace:
+    case cudaErrorInvalidPc:
+    case cudaErrorECCUncorrectable:
+    case cudaErrorNvlinkUncorrectable:
+    case cudaErrorContextIsDestroyed:
+    case cudaErrorMpsClientTerminated:
+    case cudaErrorExternalDevice: return true;
+    default: return false;
+  }
+}
+
+Failure failure_of(cudaError_t error, const char* call) {
+  if (error == cudaSuccess) return {};
+  ignore(error);
+  Failure failure;
+  failure.code = error == cudaErrorMemoryAllocation ? Failure::Code::kMemory : Failure::Code::kDevice;
+  if (failure.code == Failure::Code::kMemory) return failure;
+  failure.message.assign(call, std::strcspn(call, "("));
+  failure.message +=
+      std::string(" failed with ") + cudaGetErrorName(error) + ": " + cudaGetErrorString(error);
+  if (context_is_lost(error)) {
+    failure.message +=
+        "; CUDA serves no more calls on this GPU in this process, only a new process can use it";
+  }
+  return failure;
+}
+
+}  // namespace optnet::cuda

@@ -1,0 +1,307 @@
+// Kernels that solve a problem in one launch, all iterations included, and keep its factors for the adjoint:
+// the algorithm's text (solver/solve.h) on a team of threads. Included by the sources that instantiate them,
+// one for each precision.
+//
+// Where things lie: vectors, R and the panel in shared memory; factors in global memory, where the adjoint
+// finds them; the matrices of the data where the caller has them.
+#pragma once
+
+#include "cuda/kernel.h"
+//
+#include "cuda/crossovers.h"
+#include "cuda/kernels.h"
+#include "cuda/launch.h"
+#include "cuda/mixed_backend.h"
+#include "cuda/team_backend.h"
+#include "solver/solve.h"
+
+namespace optnet::cuda {
+
+/// For data that stay where they are.
+struct InPlace {
+  template <class T>
+  OPTNET_FUNCTION T* take(std::size_t) {
+    return nullptr;
+  }
+};
+
+/// Memory that one team works in: `fast` is shared memory, the rest global.
+struct TeamMemory {
+  std::byte *shared = nullptr, *kept = nullptr, *workspace = nullptr, *fast = nullptr;
+};
+
+/// Everything that a team works on, placed in the memory given (or, in none, counted).
+template <class B, FormKind kKind>
+struct Places {
+  using T = typename B::Real;
+
+  Arena shared, kept, vectors, reduced, setup;
+  InPlace in_place;
+  B b;
+  Workplace<B, kKind> work;
+
+  OPTNET_FUNCTION Places(const Plan& plan, const TeamMemory& memory)
+      : shared(memory.shared),
+        kept(memory.kept),
+        vectors(offset(memory.fast, plan.fast.vectors)),
+        reduced(plan.reduced_in_global ? memory.workspace : offset(memory.fast, plan.fast.reduced)),
+        setup(offset(memory.workspace, plan.setup)),
+        b(at<T>(memory.fast, plan.fast.panel), plan.panel, at<T>(memory.fast, 0),
+          at<T>(memory.fast, 0) + kBlock),
+        work(b, plan.d, plan.sharing, in_place, in_place, shared, kept, vectors, reduced, setup) {
+    Data<B>& data = work.data;
+    data.p = B::vector(vectors, plan.d.n);
+    data.h = B::vector(vectors, plan.d.m);
+    data.b = B::vector(vectors, plan.d.q);
+    data.G_norm = B::vector(vectors, plan.d.m);
+    data.A_norm = B::vector(vectors, plan.d.q);
+  }
+
+  /// Shared memory before the vectors: TeamBackend's block and partial results.
+  static constexpr std::size_t kHead = (kBlock + kWarp) * sizeof(T);
+
+  /// Points at the matrices of one problem, and measures their rows.
+  OPTNET_FUNCTION void place_matrices(const DeviceDatum& Q, const DeviceDatum& G, const DeviceDatum& A,
+                                      std::size_t problem) {
+    Data<B>& data = work.data;
+    data.Q = {value(Q, problem), work.d.n, work.d.n};
+    data.G = {value(G, problem), work.d.m, work.d.n};
+    data.A = {value(A, problem), work.d.q, work.d.n};
+    measure_rows(data.G, data.G_norm);
+    measure_rows(data.A, data.A_norm);
+  }
+  OPTNET_FUNCTION void load_vector(const DeviceDatum& from, std::size_t problem, int size, T* to) const {
+    const T* source = size > 0 ? value(from, problem) : nullptr;
+    b.each(size, [&](int i) { to[i] = source[i]; });
+  }
+  /// Row `problem` of an array [batch, size]; zeros where there is none.
+  OPTNET_FUNCTION void load_row(const void* from, std::size_t problem, int size, T* to) const {
+    const T* source = static_cast<const T*>(from) + problem * size;
+    b.each(size, [&](int i) { to[i] = from ? source[i] : T(0); });
+  }
+  OPTNET_FUNCTION void store_row(const T* from, void* to, std::size_t problem, int size) const {
+    T* target = static_cast<T*>(to) + problem * size;
+    b.each(size, [&](int i) { target[i] = from[i]; });
+  }
+
+ private:
+  OPTNET_FUNCTION static std::byte* offset(std::byte* base, std::size_t bytes) {
+    return base ? base + bytes : nullptr;
+  }
+  template <class U>
+  OPTNET_FUNCTION static U* at(std::byte* base, std::size_t bytes) {
+    return reinterpret_cast<U*>(base + bytes);
+  }
+  OPTNET_FUNCTION static T* value(const DeviceDatum& datum, std::size_t problem) {
+    return const_cast<T*>(static_cast<const T*>(datum.data)) + problem * datum.stride;
+  }
+
+  /// ‖row‖∞, 1 for a row of zeros.
+  OPTNET_FUNCTION void measure_rows(const typename B::Matrix& M, T* norms) const {
+    b.row_reductions(
+        M.rows, T(0),
+        [&](int i, int part, int parts) {
+          T norm = T(0);
+          for (int j = part; j < M.columns; j += parts) norm = max(norm, abs(M.at(i, j)));
+          return norm;
+        },
+        [](T x, T y) { return x > y ? x : y; }, [&](int i, T norm) { norms[i] = norm > T(0) ? norm : T(1); });
+    b.each(0, [](int) {});  // for the barrier
+  }
+};
+
+/// 128 registers a thread: 512 threads a multiprocessor.
+template <class Team>
+constexpr int kMostThreads = Team::kFitsWarp ? kLaneBlockThreads : kMostBlockThreads;
+template <class Team>
+constexpr int kResidentBlocks = 512 / kMostThreads<Team>;
+
+struct SolveKernelArgument {
+  Plan plan;
+  SolveArguments batch;
+};
+struct AdjointKernelArgument {
+  Plan plan;
+  AdjointArguments batch;
+};
+
+template <class Team>
+OPTNET_FUNCTION std::size_t problem_of_team(const Plan& plan) {
+#if defined(__CUDA_ARCH__) || defined(OPTNET_EMULATED)
+  return static_cast<std::size_t>(blockIdx.x) * (plan.threads / plan.team) + Team::index();
+#else
+  return 0;
+#endif
+}
+
+template <class Team, class Arguments>
+OPTNET_DEVICE TeamMemory memory_of_team(const Plan& plan, const Arguments& batch, std::size_t problem,
+                                        std::size_t fast) {
+  return {batch.shared, batch.kept + problem * plan.footprint.kept,
+          batch.workspace + problem * plan.footprint.workspace, shared_memory() + Team::index() * fast};
+}
+
+/// What follows from the data that the batch shares: one block.
+template <class B, FormKind kKind>
+OPTNET_GLOBAL void OPTNET_LAUNCH_BOUNDS(kMostThreads<BlockTeam>, kResidentBlocks<BlockTeam>)
+    prepare_shared_kernel(const SolveKernelArgument argument) {
+  const auto& [plan, batch] = argument;
+  Places<B, kKind> at(plan, memory_of_team<BlockTeam>(plan, batch, 0, plan.fast.end));
+  at.place_matrices(batch.Q, batch.G, batch.A, 0);
+  const bool definite = at.work.form.prepare(at.b, at.work.data, true);
+  if (!definite && BlockTeam::rank() == 0) atomicMin(batch.indefinite, 0ULL);
+}
+
+template <class Team, class B, FormKind kKind>
+OPTNET_GLOBAL void OPTNET_LAUNCH_BOUNDS(kMostThreads<Team>, kResidentBlocks<Team>)
+    solve_kernel(const SolveKernelArgument argument) {
+  const auto& [plan, batch] = argument;
+  const std::size_t i = problem_of_team<Team>(plan);
+  if (i >= static_cast<std::size_t>(batch.batch)) return;
+  Places<B, kKind> at(plan, memory_of_team<Team>(plan, batch, i, plan.fast.end));
+  const Dimensions& d = plan.d;
+  at.place_matrices(batch.Q, batch.G, batch.A, i);
+  at.load_vector(batch.p, i, d.n, at.work.data.p);
+  at.load_vector(batch.h, i, d.m, at.work.data.h);
+  at.load_vector(batch.b, i, d.q, at.work.data.b);
+
+  const Report<B> report = solve(at.b, at.work, batch.settings, batch.differentiable);
+
+  const Iterate<B>& x = at.work.x;
+  at.store_row(x.z, batch.z, i, d.n);
+  at.store_row(x.lambda, batch.lambda, i, d.m);
+  at.store_row(x.nu, batch.nu, i, d.q);
+  at.store_row(x.s, batch.slack, i, d.m);
+  if (Team::rank() != 0) return;
+  const int iterations = static_cast<int>(report.iterations);
+  batch.objective[i] = report.objective;
+  batch.primal_residual[i] = report.primal;
+  batch.dual_residual[i] = report.dual;
+  batch.gap[i] = report.gap;
+  batch.iterations[i] = iterations;
+  batch.status[i] =
+      static_cast<std::uint8_t>(report.solved                                 ? Status::kSolved
+                                : iterations >= batch.settings.max_iterations ? Status::kMaxIterations
+                                                                              : Status::kNumericalError);
+  if (!report.definite) atomicMin(batch.indefinite, batch.first + i);
+}
+
+template <class Team, class B, FormKind kKind>
+OPTNET_GLOBAL void OPTNET_LAUNCH_BOUNDS(kMostThreads<Team>, kResidentBlocks<Team>)
+    adjoint_kernel(const AdjointKernelArgument argument) {
+  const auto& [plan, batch] = argument;
+  const std::size_t i = problem_of_team<Team>(plan);
+  if (i >= static_cast<std::size_t>(batch.batch)) return;
+  Places<B, kKind> at(plan, memory_of_team<Team>(plan, batch, i, plan.fast.reduced));
+  const Dimensions& d = plan.d;
+  if (plan.condensed) at.place_matrices(batch.Q, batch.G, batch.A, i);
+  // What the iterates were kept in is free.
+  auto *gz = at.work.x.z, *glambda = at.work.x.lambda, *gnu = at.work.x.nu, *dlambda = at.work.x.s;
+  at.load_row(batch.gz, i, d.n, gz);
+  at.load_row(batch.glambda, i, d.m, glambda);
+  at.load_row(batch.gnu, i, d.q, gnu);
+
+  adjoint(at.b, at.work, gz, glambda, gnu, dlambda);
+
+  at.store_row(gz, batch.dz, i, d.n);
+  at.store_row(dlambda, batch.dlambda, i, d.m);
+  at.store_row(gnu, batch.dnu, i, d.q);
+}
+
+/// Has the driver let this kernel use so many bytes of shared memory, which it does by itself up to 48 KB.
+inline cudaError_t allow_shared_memory(const void* kernel, std::size_t bytes) {
+  if (bytes <= (std::size_t{48} << 10)) return cudaSuccess;
+  return cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes));
+}
+
+/// Kernels of one precision, whose backend for a team is Backend<Team>.
+template <template <class> class Backend>
+class FusedKernels final : public Kernels {
+ public:
+  cudaError_t prepare_shared(const Plan& plan, const SolveArguments& arguments,
+                             cudaStream_t stream) const override {
+    return with_form(plan, [&](auto form) {
+      return run(prepare_shared_kernel<Backend<BlockTeam>, decltype(form)::value>, dim3(1),
+                 dim3(plan.threads), plan.fast.end, SolveKernelArgument{plan, arguments}, stream);
+    });
+  }
+  cudaError_t solve(const Plan& plan, const SolveArguments& arguments, cudaStream_t stream) const override {
+    return with_team(plan, [&](auto team, auto form) {
+      using Team = decltype(team);
+      return run(solve_kernel<Team, Backend<Team>, decltype(form)::value>, grid(plan, arguments.batch),
+                 block(plan), teams(plan) * plan.fast.end, SolveKernelArgument{plan, arguments}, stream);
+    });
+  }
+  cudaError_t adjoint(const Plan& plan, const AdjointArguments& arguments,
+                      cudaStream_t stream) const override {
+    return with_team(plan, [&](auto team, auto form) {
+      using Team = decltype(team);
+      return run(adjoint_kernel<Team, Backend<Team>, decltype(form)::value>, grid(plan, arguments.batch),
+                 block(plan), teams(plan) * plan.fast.reduced, AdjointKernelArgument{plan, arguments},
+                 stream);
+    });
+  }
+
+  /// Completes a plan whose tier, form, sizes and team are chosen.
+  static void lay_out(Plan& plan) {
+    if (plan.condensed) {
+      lay_out<FormKind::kCondensed>(plan);
+    } else {
+      lay_out<FormKind::kRangeSpace>(plan);
+    }
+  }
+
+ private:
+  template <FormKind kKind>
+  struct Form {
+    static constexpr FormKind value = kKind;
+  };
+
+  template <class F>
+  static cudaError_t with_form(const Plan& plan, F f) {
+    return plan.condensed ? f(Form<FormKind::kCondensed>{}) : f(Form<FormKind::kRangeSpace>{});
+  }
+  template <class F>
+  static cudaError_t with_team(const Plan& plan, F f) {
+    return with_form(plan, [&](auto form) {
+      return plan.tier == Tier::kBlock ? f(BlockTeam{}, form) : f(LaneTeam{}, form);
+    });
+  }
+
+  static int teams(const Plan& plan) { return plan.threads / plan.team; }
+  static dim3 grid(const Plan& plan, int batch) { return dim3((batch + teams(plan) - 1) / teams(plan)); }
+  static dim3 block(const Plan& plan) { return dim3(plan.team, teams(plan)); }
+
+  template <class Argument>
+  static cudaError_t run(void (*kernel)(Argument), dim3 grid, dim3 block, std::size_t bytes,
+                         const Argument& argument, cudaStream_t stream) {
+    const cudaError_t allowed = allow_shared_memory(reinterpret_cast<const void*>(kernel), bytes);
+    return allowed == cudaSuccess ? launch(kernel, grid, block, bytes, stream, argument) : allowed;
+  }
+
+  template <FormKind kKind>
+  static void lay_out(Plan& plan) {
+    using P = Places<Backend<BlockTeam>, kKind>;
+    const auto aligned = [](std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; };
+    const P count(plan, {});
+    const auto [n, m, q] = plan.d;
+    const int width = kKind == FormKind::kCondensed || n > m ? n : m;  // of the largest factor
+    const int gram = kKind == FormKind::kCondensed ? n : m;
+    int panel = gram_panel(gram > q ? gram : q);
+    for (const int least : {factor_panel(width > q ? width : q), rows_panel(n), rows_panel(q)}) {
+      if (least > panel) panel = least;
+    }
+    plan.panel = panel;
+    plan.fast.vectors = aligned(P::kHead);
+    plan.fast.reduced = plan.fast.vectors + aligned(count.vectors.used());
+    plan.fast.panel = plan.fast.reduced + (plan.reduced_in_global ? 0 : aligned(count.reduced.used()));
+    plan.fast.end = plan.fast.panel + aligned(static_cast<std::size_t>(panel) * plan.scalar());
+    plan.shared_memory = plan.threads / plan.team * plan.fast.end;
+    plan.setup = plan.reduced_in_global ? count.reduced.used() : 0;
+    plan.footprint.shared = count.shared.used();
+    plan.footprint.kept = count.kept.used();
+    plan.footprint.workspace = plan.setup + count.setup.used();
+  }
+};
+
+}  // namespace optnet::cuda

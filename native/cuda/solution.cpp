@@ -1,0 +1,66 @@
+#include "cuda/solution.h"
+
+#include "cuda/backward_call.h"
+#include "cuda/check.h"
+#include "cuda/current_device.h"
+#include "cuda/solve_call.h"
+
+namespace optnet::cuda {
+
+SolutionState::~SolutionState() {
+  const CurrentDevice current(gpu->ordinal());
+  let_go();
+  solved = {};
+}
+
+void SolutionState::let_go() {
+  ready = false;
+  bytes = 0;
+  memory = {};
+  owners.clear();
+}
+
+Failure CudaSolution::create(const std::shared_ptr<Gpu>& gpu, const Problem& problem,
+                             const Settings& settings, const Results& results,
+                             std::shared_ptr<Control> control, std::shared_ptr<Solution>& solution,
+                             std::shared_ptr<Call>& call) {
+  const CurrentDevice current(gpu->ordinal());
+  OPTNET_TRY(current.failure());
+  const auto state = std::make_shared<SolutionState>();
+  state->gpu = gpu;
+  state->layout = problem;
+  for (Datum Problem::*datum :
+       {&Problem::Q, &Problem::p, &Problem::G, &Problem::h, &Problem::A, &Problem::b}) {
+    (state->layout.*datum).data = nullptr;
+    (state->layout.*datum).owner = nullptr;
+  }
+  state->settings = settings;
+  const Sharing sharing{!problem.Q.batched, !problem.G.batched, !problem.A.batched};
+  state->plan = make_plan(problem.shape, sharing, settings.precision, gpu->limits());
+  OPTNET_TRY(gpu->kernels(state->plan, state->kernels));
+  OPTNET_TRY(SolveCall::create(state, problem, results, std::move(control), call));
+  solution = std::shared_ptr<CudaSolution>(new CudaSolution(state));
+  return {};
+}
+
+Failure CudaSolution::backward(const Upstream& upstream, const Gradients& gradients,
+                               std::shared_ptr<Call>& out) {
+  const CurrentDevice current(state_->gpu->ordinal());
+  OPTNET_TRY(current.failure());
+  if (!state_->ready) {
+    Failure failure{Failure::Code::kDevice};
+    failure.message = "the batch was not solved, so it has no derivatives";
+    return failure;
+  }
+  return BackwardCall::create(state_, upstream, gradients, out);
+}
+
+const char* CudaSolution::backend() const {
+  switch (state_->plan.tier) {
+    case Tier::kLanes: return "lanes";
+    case Tier::kBlock: return "block";
+    default: return "library";
+  }
+}
+
+}  // namespace optnet::cuda

@@ -1,0 +1,102 @@
+#include "cuda/transfer.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace optnet::cuda {
+namespace {
+
+/// Copies with several threads where that is worth waking them.
+void copy(ThreadPool& pool, std::byte* to, const void* from, std::size_t bytes) {
+  constexpr std::size_t kUnit = std::size_t{4} << 20;
+  constexpr int kThreads = 8;
+  const auto* source = static_cast<const std::byte*>(from);
+  if (bytes < 2 * kUnit) {
+    std::memcpy(to, from, bytes);
+    return;
+  }
+  Job job;
+  job.threads = std::min(kThreads, ThreadPool::resolve_threads(0));
+  job.stages.push_back({(bytes + kUnit - 1) / kUnit, [=](std::size_t unit, int) {
+                          const std::size_t offset = unit * kUnit;
+                          std::memcpy(to + offset, source + offset, std::min(kUnit, bytes - offset));
+                        }});
+  pool.run(std::move(job));
+}
+
+}  // namespace
+
+Failure Snapshot::take(Gpu& gpu, const std::vector<Part>& parts) {
+  Layout layout;
+  offsets_.clear();
+  for (const Part& part : parts) offsets_.push_back(layout.take(part.bytes));
+  if (layout.bytes() == 0) return {};
+  if (layout.bytes() <= Staging::kSlotBytes) slot_ = gpu.staging().try_take();
+  if (!slot_ && !gpu.host_memory().take(layout.bytes(), memory_)) {
+    Failure failure{Failure::Code::kMemory};
+    failure.bytes = layout.bytes();
+    return failure;
+  }
+  for (std::size_t k = 0; k < parts.size(); ++k) {
+    if (parts[k].bytes > 0) copy(gpu.pool(), data() + offsets_[k], parts[k].from, parts[k].bytes);
+  }
+  return {};
+}
+
+Failure Snapshot::send(Gpu& gpu, std::size_t offset, std::size_t bytes, std::byte* to,
+                       cudaStream_t stream) const {
+  if (bytes == 0) return {};
+  if (!slot_) return gpu.staging().upload(to, data() + offset, bytes, stream);
+  OPTNET_CUDA(cudaMemcpyAsync(to, data() + offset, bytes, cudaMemcpyHostToDevice, stream));
+  return {};
+}
+
+void Snapshot::let_go() {
+  slot_ = {};
+  memory_ = {};
+}
+
+void Delivery::set(const std::byte* block, std::vector<Part> parts) {
+  block_ = block;
+  parts_ = std::move(parts);
+  bytes_ = 0;
+  for (const Part& part : parts_) {
+    if (part.to && part.bytes > 0) bytes_ = std::max(bytes_, part.offset + part.bytes);
+  }
+}
+
+Failure Delivery::send(Gpu& gpu, cudaStream_t stream) {
+  stream_ = stream;
+  if (!slot_ && bytes_ > 0 && bytes_ <= Staging::kSlotBytes) slot_ = gpu.staging().try_take();
+  if (bytes_ > Staging::kSlotBytes) slot_ = {};
+  if (slot_ && bytes_ > 0) {
+    OPTNET_CUDA(cudaMemcpyAsync(slot_.data(), block_, bytes_, cudaMemcpyDeviceToHost, stream));
+  }
+  return ready_.record(stream);
+}
+
+Failure Delivery::receive(Gpu& gpu) {
+  OPTNET_TRY(ready_.wait());
+  if (bytes_ == 0) return {};
+  if (slot_) {
+    scatter(0, bytes_, slot_.data());
+    return {};
+  }
+  return gpu.staging().download(
+      block_, bytes_, stream_,
+      [this](std::size_t offset, std::size_t count, const std::byte* data) { scatter(offset, count, data); });
+}
+
+/// Bytes [offset, offset + count) of the block, to the arrays that they belong to.
+void Delivery::scatter(std::size_t offset, std::size_t count, const std::byte* data) const {
+  for (const Part& part : parts_) {
+    if (!part.to) continue;
+    const std::size_t begin = std::max(offset, part.offset);
+    const std::size_t end = std::min(offset + count, part.offset + part.bytes);
+    if (begin >= end) continue;
+    std::memcpy(static_cast<std::byte*>(part.to) + (begin - part.offset), data + (begin - offset),
+                end - begin);
+  }
+}
+
+}  // namespace optnet::cuda

@@ -1,0 +1,20 @@
+# The doubles of cuBLAS and cuSOLVER, and their tests. Included by test/native, where the libraries' headers are.
+set(OPTNET_CUDA_INCLUDE ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES} ${OPTNET_INCLUDE_cublas_v2} ${OPTNET_INCLUDE_cusolverDn})
+
+add_library(optnet_emulated_libraries STATIC emulation/libraries.cpp emulation/cublas.cpp emulation/cusolver.cpp)
+target_include_directories(optnet_emulated_libraries PUBLIC ../../native .)
+target_include_directories(optnet_emulated_libraries SYSTEM PUBLIC ${OPTNET_CUDA_INCLUDE})
+target_compile_options(optnet_emulated_libraries PRIVATE -Wall -Wextra)
+
+add_executable(libraries_test libraries_test.cpp ../../native/cuda/libraries.cpp ../../native/cuda/library_handles.cpp)
+target_compile_options(libraries_test PRIVATE -Wall -Wextra)
+target_link_libraries(libraries_test PRIVATE optnet_emulated_libraries Threads::Threads ${CMAKE_DL_LIBS})
+
+add_library(optnet_deficient_cublas SHARED emulation/deficient_cublas.cpp)
+set_target_properties(optnet_deficient_cublas PROPERTIES PREFIX "" OUTPUT_NAME libcublas SUFFIX .so.13
+                      LIBRARY_OUTPUT_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/deficient)
+add_test(NAME libraries COMMAND libraries_test $<TARGET_FILE_DIR:optnet_deficient_cublas>)
+add_dependencies(libraries_test optnet_deficient_cublas)
+
+add_test(NAME installed_libraries COMMAND libraries_test)
+set_tests_properties(installed_libraries PROPERTIES SKIP_RETURN_CODE 77)

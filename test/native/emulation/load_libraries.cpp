@@ -1,0 +1,37 @@
+// In place of native/cuda/libraries.cpp, where the CUDA runtime is emulated too: the libraries are the
+// doubles.
+#include <cuda_runtime_api.h>
+
+#include "emulation/libraries.h"
+
+namespace optnet::cuda {
+namespace {
+
+bool is_device_pointer(const void* address) {
+  cudaPointerAttributes attributes{};
+  return cudaPointerGetAttributes(&attributes, address) == cudaSuccess &&
+         attributes.type == cudaMemoryTypeDevice;
+}
+
+int current_device() {
+  int device = -1;
+  cudaGetDevice(&device);
+  return device;
+}
+
+}  // namespace
+
+/// Work is done when it is called for, as the emulated runtime does it. What is wrong aborts the process.
+Failure load_libraries(std::shared_ptr<const Libraries>& out) {
+  static const bool set = [] {
+    emulation::LibraryHooks hooks;
+    hooks.is_device_pointer = is_device_pointer;
+    hooks.current_device = current_device;
+    emulation::set_library_hooks(hooks);
+    return true;
+  }();
+  out = set ? emulation::emulated_libraries() : nullptr;
+  return {};
+}
+
+}  // namespace optnet::cuda

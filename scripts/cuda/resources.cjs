@@ -87,7 +87,7 @@ function compile() {
 
 /** What the planner decides for each GPU, if the build has the program that says it. */
 function plansOf(build) {
-  const program = path.join(root, build, 'scripts', 'cuda', 'optnet_plans');
+  const program = path.resolve(root, build, 'scripts', 'cuda', 'optnet_plans');
   if (fs.existsSync(program)) return JSON.parse(execFileSync(program, { encoding: 'utf8' }));
   return undefined;
 }

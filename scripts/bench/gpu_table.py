@@ -20,7 +20,9 @@ COLUMNS = {
 
 
 def number(value):
-    return "–" if not value else f"{value:.3g}"
+    if not value:
+        return "–"
+    return f"{value:.0f}" if value >= 1000 else f"{value:.3g}"
 
 
 def main():

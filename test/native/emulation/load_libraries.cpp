@@ -7,9 +7,10 @@
 namespace optnet::cuda {
 namespace {
 
+/// Of a lost device nothing can be said.
 bool is_device_pointer(const void* address) {
   cudaPointerAttributes attributes{};
-  return cudaPointerGetAttributes(&attributes, address) == cudaSuccess &&
+  return cudaPointerGetAttributes(&attributes, address) != cudaSuccess ||
          attributes.type == cudaMemoryTypeDevice;
 }
 

@@ -8,10 +8,10 @@ namespace optnet::cuda {
 namespace {
 
 /// Of a lost device nothing can be said.
-bool is_device_pointer(const void* address) {
+std::optional<bool> is_device_pointer(const void* address) {
   cudaPointerAttributes attributes{};
-  return cudaPointerGetAttributes(&attributes, address) != cudaSuccess ||
-         attributes.type == cudaMemoryTypeDevice;
+  if (cudaPointerGetAttributes(&attributes, address) != cudaSuccess) return std::nullopt;
+  return attributes.type == cudaMemoryTypeDevice;
 }
 
 int current_device() {

@@ -52,9 +52,8 @@ struct Case {
   int sharing = 0;
 };
 
-std::string name(const Case& c, const char* what) {
-  return "(" + std::to_string(c.n) + ", " + std::to_string(c.m) + ", " + std::to_string(c.q) + ") × " +
-         std::to_string(c.batch) + ", sharing " + std::to_string(c.sharing) + ", " + what;
+void print(const Case& c, const char* what) {
+  std::fprintf(stderr, "  in (%d, %d, %d) × %d, sharing %d, %s\n", c.n, c.m, c.q, c.batch, c.sharing, what);
 }
 
 template <class T>
@@ -135,7 +134,7 @@ void compare(const Case& c, Precision precision, const char* what, bool oracle =
       CHECK(std::abs(run.iterations[i] - reference.out.iterations[i]) <= 2);
     }
   }
-  if (test::failures > failures) std::fprintf(stderr, "  in %s\n", name(c, what).c_str());
+  if (test::failures > failures) print(c, what);
 }
 
 void compare_all(const Case& c) {

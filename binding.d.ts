@@ -5,14 +5,39 @@
 
 export type NumberArray = Float64Array | Float32Array;
 
+/** An array in the memory of a GPU. A call that uses it keeps the memory until it has ended. */
+export interface DeviceArray {
+  /** Frees the memory (once running calls are done). Later uses fail with 'invalid'. */
+  dispose(): void;
+  /** In bytes; 0 once disposed. */
+  readonly byteLength: number;
+  /** Its address; 0 where there are no bytes. */
+  readonly pointer: bigint;
+  /** Of the GPU. */
+  readonly ordinal: number;
+}
+
+/** Memory of a GPU that belongs to other CUDA code, which keeps it until the call has ended. */
+export interface NativePointer {
+  pointer: bigint;
+  bytes: number;
+  ordinal: number;
+}
+
+/** An array in host memory, or on the GPU that solves. */
+export type NativeArray = NumberArray | DeviceArray | NativePointer;
+
 /** A datum that has one value per problem, or one for the whole batch. */
 export interface NativeDatum {
-  data: NumberArray;
+  data: NativeArray;
   batched: boolean;
 }
 
 /** All arrays have the same element type. G and h are absent when m = 0, A and b when q = 0. */
 export interface NativeProblem {
+  /** What solves: -1 for the CPU, else the ordinal of a GPU. */
+  device: number;
+  dtype: 'float64' | 'float32';
   batch: number;
   n: number;
   m: number;
@@ -36,12 +61,15 @@ export interface NativeSettings {
   differentiable: boolean;
 }
 
-/** Allocated by the caller, written by the addon. z: batch·n, lambda and slack: batch·m, nu: batch·q, the rest: batch. */
+/**
+ * Allocated by the caller, written by the addon. z: batch·n, lambda and slack: batch·m, nu: batch·q, the rest: batch.
+ * The first four lie all in host memory, or all on the GPU that solves.
+ */
 export interface NativeResults {
-  z: NumberArray;
-  lambda: NumberArray;
-  nu: NumberArray;
-  slack: NumberArray;
+  z: NumberArray | DeviceArray;
+  lambda: NumberArray | DeviceArray;
+  nu: NumberArray | DeviceArray;
+  slack: NumberArray | DeviceArray;
   objective: Float64Array;
   /** 0 solved, 1 maxIterations, 2 primalInfeasible, 3 dualInfeasible, 4 numericalError. */
   status: Uint8Array;
@@ -55,7 +83,8 @@ export interface NativeResults {
 
 /** Why a call was not served. Errors are made of it in lib/errors.ts. */
 export interface NativeFailure {
-  failure: 'notFinite' | 'notSymmetric' | 'notConvex' | 'memory' | 'cancelled' | 'disposed' | 'invalid';
+  failure:
+    'notFinite' | 'notSymmetric' | 'notConvex' | 'memory' | 'device' | 'cancelled' | 'disposed' | 'invalid';
   /** 'Q', 'p', 'G', 'h', 'A', 'b', 'dz', 'dlambda' or 'dnu'. */
   argument?: string;
   /** Problem in the batch; absent for a datum that the batch shares. */
@@ -65,23 +94,24 @@ export interface NativeFailure {
   column?: number;
   /** 'memory': bytes asked for. */
   bytes?: number;
+  /** 'device', 'invalid': what is wrong. 'memory': whose, "the memory of cuda:0", unless it is the machine's. */
   message?: string;
 }
 
 export interface NativeUpstream {
-  dz?: NumberArray;
-  dlambda?: NumberArray;
-  dnu?: NumberArray;
+  dz?: NativeArray;
+  dlambda?: NativeArray;
+  dnu?: NativeArray;
 }
 
-/** Only what is asked for is present, each in the shape its datum was given in. */
+/** Only what is asked for is present, each in the shape its datum was given in; all in the same memory. */
 export interface NativeGradients {
-  dQ?: NumberArray;
-  dp?: NumberArray;
-  dG?: NumberArray;
-  dh?: NumberArray;
-  dA?: NumberArray;
-  db?: NumberArray;
+  dQ?: NumberArray | DeviceArray;
+  dp?: NumberArray | DeviceArray;
+  dG?: NumberArray | DeviceArray;
+  dh?: NumberArray | DeviceArray;
+  dA?: NumberArray | DeviceArray;
+  db?: NumberArray | DeviceArray;
 }
 
 /** The factors that a solve left behind. */
@@ -98,8 +128,10 @@ export interface Factorization {
   dispose(): void;
   /** Native memory held, in bytes. */
   readonly byteLength: number;
-  /** How many threads work on a call. */
+  /** How many threads work on a call; 0 on a GPU. */
   readonly threads: number;
+  /** The kernels that solved: 'packed' or 'blocked' on the CPU, 'lanes', 'block' or 'library' on a GPU. */
+  readonly backend: string;
 }
 
 export interface SolveTask {
@@ -133,3 +165,58 @@ export interface CpuInfo {
 }
 
 export function cpuInfo(): CpuInfo;
+
+/** A GPU, or the reason why there is none. */
+export interface GpuInfo {
+  usable: boolean;
+  /** Why not, in one sentence. */
+  reason: string;
+  ordinal: number;
+  /** The vendor's; empty where there is no GPU. */
+  name: string;
+  /** '9.0' */
+  computeCapability: string;
+  /** Of the GPU, in bytes, whoever uses it. */
+  totalMemory: number;
+  freeMemory: number;
+  /** CUDA's, 13000 for 13.0. */
+  driverVersion: number;
+  runtimeVersion: number;
+  /** Why cuBLAS and cuSOLVER cannot be had, in one sentence; empty where they were found or not looked for. */
+  libraries: string;
+}
+
+/** Every GPU; never empty. */
+export function devices(): GpuInfo[];
+
+/** Gets a GPU ready, which otherwise happens when it is first used; 'device' says why that cannot be. */
+export function openDevice(ordinal: number): NativeFailure | undefined;
+
+/** Bytes that this environment holds on a GPU: arrays, factors, and memory kept for reuse. */
+export function bytesHeld(ordinal: number): number | NativeFailure;
+
+/** Its contents are not initialised. */
+export function allocateDevice(ordinal: number, bytes: number): DeviceArray | NativeFailure;
+
+/** Copies an array of at least one element to one of the same size; blocks. */
+export function uploadSync(array: NumberArray, deviceArray: DeviceArray): NativeFailure | undefined;
+
+/** `array` is read before it returns; `done` is called on the event loop when it has arrived. */
+export function upload(
+  array: NumberArray,
+  deviceArray: DeviceArray,
+  done: (failure: NativeFailure | undefined) => void,
+): NativeFailure | undefined;
+
+/** Copies an array of at least one element to one of the same size; blocks. */
+export function downloadSync(
+  deviceArray: DeviceArray | NativePointer,
+  array: NumberArray,
+): NativeFailure | undefined;
+
+/** `done` is called on the event loop when `array` is written. */
+export function download(
+  deviceArray: DeviceArray | NativePointer,
+  array: NumberArray,
+  done: (failure: NativeFailure | undefined) => void,
+): NativeFailure | undefined;

@@ -13,7 +13,7 @@ const node = {
 };
 
 export default defineConfig(
-  { ignores: ['dist/', 'build/', 'prebuilds/', 'coverage/', 'runs/', '.cache/'] },
+  { ignores: ['dist/', 'build/', 'prebuilds/', 'coverage/', 'runs/', '.cache/', '.gpu/', 'gpu-check-out/'] },
   js.configs.recommended,
   {
     files: ['**/*.{ts,mts}'],

@@ -2,14 +2,22 @@
 // or getters; checking does not, and is done when all reading is.
 import { types } from 'node:util';
 
+import type { DeviceArray, NativePointer } from '../binding.js';
+
+import { readGpu } from './device.js';
+import type { DeviceTensor } from './device-tensor.js';
+import { deviceArrayOf, isDeviceTensor } from './device-tensor.js';
 import { QpError, argumentError, describe, shapeError } from './errors.js';
-import type { DType, NumberArray } from './tensor.js';
+import { allocate, bytesPerElement, checkBuffer, dtypeOf, kindOf, lengthOf, numberArray } from './memory.js';
+import type { DType, NumberArray } from './memory.js';
 
 /** Ranks up to 3 have a use here; the limit ends the reading of arrays that contain themselves. */
 const maxRank = 8;
 
 /** What was given for one argument, read once and not checked yet. */
-export interface GivenArray {
+export type GivenArray = GivenOnHost | GivenOnGpu;
+
+export interface GivenOnHost {
   name: string;
   /** Row-major. The caller's own array if that was a typed one. */
   data: NumberArray;
@@ -19,7 +27,21 @@ export interface GivenArray {
   dtype: DType | undefined;
 }
 
-/** Reads nested arrays of numbers, a tensor (any object with `data` and `shape`), or a typed array. */
+export interface GivenOnGpu {
+  name: string;
+  /** Undefined: it is in host memory. */
+  data?: undefined;
+  /** A tensor of ours, or the memory of other CUDA code. */
+  source: DeviceTensor | NativePointer;
+  ordinal: number;
+  shape: readonly number[];
+  dtype: DType;
+}
+
+/**
+ * Reads nested arrays of numbers, a tensor (any object with `data` and `shape`), a typed array, or memory of a GPU (a
+ * DeviceTensor, or any object with `pointer`, `shape`, `dtype` and `device`).
+ */
 export function readArray(name: string, value: unknown): GivenArray {
   if (Array.isArray(value)) return readNested(name, value);
   if (types.isTypedArray(value)) {
@@ -31,8 +53,21 @@ export function readArray(name: string, value: unknown): GivenArray {
   return readTensor(name, value);
 }
 
-function readTensor(name: string, value: { data?: unknown; shape?: unknown; dtype?: unknown }): GivenArray {
+interface TensorFields {
+  data?: unknown;
+  shape?: unknown;
+  dtype?: unknown;
+  pointer?: unknown;
+  device?: unknown;
+}
+
+function readTensor(name: string, value: TensorFields): GivenArray {
+  if (isDeviceTensor(value)) return readDeviceTensor(name, value);
   const { data, shape: shapeGiven, dtype } = value;
+  if (data === undefined) {
+    const { pointer } = value;
+    if (pointer !== undefined) return readPointer(name, pointer, shapeGiven, dtype, value.device);
+  }
   if (data === undefined || shapeGiven === undefined) {
     throw argumentError(name, `${name} is an object without data and shape; expected a tensor`);
   }
@@ -49,6 +84,54 @@ function readTensor(name: string, value: { data?: unknown; shape?: unknown; dtyp
     });
   }
   return { name, data: array, shape, dtype: dtypeOf(array) };
+}
+
+function readDeviceTensor(name: string, tensor: DeviceTensor): GivenOnGpu {
+  const { shape, dtype, device } = tensor;
+  checkDType(name, dtype);
+  return { name, source: tensor, ordinal: readGpu(name, device), shape: readShape(name, shape), dtype };
+}
+
+function readPointer(
+  name: string,
+  pointer: unknown,
+  shapeGiven: unknown,
+  dtype: unknown,
+  device: unknown,
+): GivenOnGpu {
+  if (typeof pointer !== 'bigint' || BigInt.asUintN(64, pointer) !== pointer) {
+    throw argumentError(name, `${name}.pointer is ${describe(pointer)}; expected a BigInt, the address`);
+  }
+  const shape = readShape(name, shapeGiven);
+  checkDType(name, dtype);
+  const ordinal = readGpu(name, device);
+  const size = bytesPerElement[dtype];
+  const bytes = elementCount(name, shape) * size;
+  if (bytes > 0 && (pointer === 0n || pointer % BigInt(size) !== 0n)) {
+    throw argumentError(name, `${name}.pointer is not the address of ${dtype} elements`);
+  }
+  return { name, source: { pointer, bytes, ordinal }, ordinal, shape, dtype };
+}
+
+/**
+ * Checks the memory of an array: that it is still there, and will be.
+ *
+ * @returns how many elements it has
+ * @throws QpError ERR_QP_BUFFER, ERR_QP_DISPOSED
+ */
+export function checkMemory(array: GivenArray): number {
+  const { name } = array;
+  if (array.data === undefined) {
+    gpuMemory(array);
+    return elementCount(name, array.shape);
+  }
+  checkBuffer(name, array.data);
+  return lengthOf(array.data);
+}
+
+/** For the addon. @throws QpError ERR_QP_DISPOSED */
+export function gpuMemory({ name, source }: GivenOnGpu): DeviceArray | NativePointer {
+  return isDeviceTensor(source) ? deviceArrayOf(source, name) : source;
 }
 
 function readNested(name: string, value: unknown[]): GivenArray {
@@ -161,84 +244,7 @@ export function elementCount(name: string, shape: readonly number[]): number {
   );
 }
 
-/** @throws QpError ERR_QP_MEMORY */
-export function allocate(dtype: DType, length: number): NumberArray {
-  return dtype === 'float64' ? allocated(Float64Array, length) : allocated(Float32Array, length);
-}
-
-/** A new typed array of any kind. @throws QpError ERR_QP_MEMORY */
-export function allocated<T>(kind: new (length: number) => T, length: number): T {
-  try {
-    return new kind(length);
-  } catch (error) {
-    throw new QpError('ERR_QP_MEMORY', `there is no room for an array of ${length} elements`, {
-      cause: error,
-    });
-  }
-}
-
 /** `[2, 3]` */
 export function format(shape: readonly (number | string)[]): string {
   return `[${shape.join(', ')}]`;
-}
-
-// The getters of the prototype, because an array may carry properties of the same names.
-const typedArray = Object.getPrototypeOf(Float64Array.prototype) as object;
-const bufferOf = getter<ArrayBufferLike>(typedArray, 'buffer');
-const resizableOf = getter<boolean>(ArrayBuffer.prototype, 'resizable');
-const growableOf = getter<boolean>(SharedArrayBuffer.prototype, 'growable');
-/** How many elements a typed array has; 0 once it is detached. */
-export const lengthOf = getter<number>(typedArray, 'length');
-
-function getter<T>(prototype: object, name: string): (value: object) => T {
-  const property = Object.getOwnPropertyDescriptor(prototype, name)!;
-  return (value) => property.get!.call(value) as T;
-}
-
-function numberArray(name: string, value: NodeJS.TypedArray): NumberArray {
-  if (types.isFloat64Array(value) || types.isFloat32Array(value)) return value;
-  throw new QpError(
-    'ERR_QP_DTYPE',
-    `${name} is a ${kindOf(value)}; expected a Float64Array or a Float32Array`,
-    {
-      argument: name,
-    },
-  );
-}
-
-export function dtypeOf(array: ArrayBufferView): DType {
-  return types.isFloat64Array(array) ? 'float64' : 'float32';
-}
-
-const kindOf = getter<string>(typedArray, Symbol.toStringTag as unknown as string);
-
-/**
- * Checks an array's memory: neither detached nor resizable (it could shrink below the array while it is being copied).
- *
- * @throws QpError ERR_QP_BUFFER
- */
-export function checkBuffer(name: string, array: NumberArray): void {
-  const buffer = bufferOf(array);
-  if (types.isSharedArrayBuffer(buffer) ? growableOf(buffer) : resizableOf(buffer)) {
-    throw new QpError('ERR_QP_BUFFER', `${name} is in a resizable buffer; expected one of fixed size`, {
-      argument: name,
-    });
-  }
-  if (lengthOf(array) === 0 && isDetached(buffer)) {
-    throw new QpError(
-      'ERR_QP_BUFFER',
-      `${name} is in a buffer that was detached (transferred, for instance)`,
-      {
-        argument: name,
-      },
-    );
-  }
-}
-
-function isDetached(buffer: ArrayBufferLike): boolean {
-  try {
-    return new Uint8Array(buffer).length < 0; // the constructor is what throws
-  } catch {
-    return true;
-  }
 }

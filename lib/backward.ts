@@ -1,17 +1,25 @@
 // The arguments and the results of `solution.backward`.
-import type { NativeGradients, NativeUpstream } from '../binding.js';
+import type { NativeArray, NativeGradients, NativeUpstream } from '../binding.js';
 
+import { checkMemory, format, readArray } from './arrays.js';
 import type { GivenArray } from './arrays.js';
-import { allocate, checkBuffer, elementCount, format, lengthOf, readArray } from './arrays.js';
-import { argumentError, describe, shapeError } from './errors.js';
-import { optionError, readObject } from './options.js';
+import { gpuName } from './device.js';
+import type { CudaArray } from './device-tensor.js';
+import { argumentError, describe, deviceError, shapeError } from './errors.js';
+import { optionError, readObject, readOutput } from './options.js';
+import { allocateTensors, nativeOutput } from './output.js';
+import type { Output, ResultTensor } from './output.js';
 import { datumNames } from './problem.js';
 import type { DatumName } from './problem.js';
-import { convert } from './tensor.js';
-import type { DType, DataByDType, NestedNumbers, NumberArray, Tensor, TensorLike } from './tensor.js';
+import { nativeArray } from './tensor.js';
+import type { DType, DataByDType, NestedNumbers, TensorLike } from './tensor.js';
 
-/** A gradient with respect to a part of the solution: [batch, n], or [n] when the batch is 1; n, m or q as fits. */
-export type UpstreamGradient<D extends DType = DType> = NestedNumbers | TensorLike<D> | DataByDType[D];
+/**
+ * A gradient with respect to a part of the solution: [batch, n], or [n] when the batch is 1; n, m or q as fits. It may be
+ * in the memory of the GPU that solved the problem.
+ */
+export type UpstreamGradient<D extends DType = DType> =
+  NestedNumbers | TensorLike<D> | DataByDType[D] | CudaArray<D>;
 
 /** The gradient of a loss with respect to the solution. At least one part; what is left out is zero. */
 export interface Upstream<D extends DType = DType> {
@@ -23,18 +31,23 @@ export interface Upstream<D extends DType = DType> {
   readonly dnu?: UpstreamGradient<D> | null | undefined;
 }
 
-export interface BackwardOptions<W extends DatumName = DatumName> {
+export interface BackwardOptions<W extends DatumName = DatumName, O extends Output = Output> {
   /** The data to differentiate with respect to; by default all that the problem was given. */
   readonly wrt?: readonly W[] | undefined;
+  /** Where the gradients are put; by default where the solution was. 'device' needs a solution of a GPU. */
+  readonly output?: O | undefined;
 }
 
 /** Gradients of the loss, each in the shape that its datum was given in. One that the batch shares is summed over it. */
-export type Gradients<D extends DType = DType, W extends DatumName = DatumName> = {
-  [Name in W as `d${Name}`]: Tensor<D>;
+export type Gradients<D extends DType = DType, W extends DatumName = DatumName, O extends Output = 'host'> = {
+  [Name in W as `d${Name}`]: ResultTensor<D, O>;
 };
 
 /** What `backward` needs to know about the problem that was solved. */
 export interface SolvedProblem {
+  /** Of the GPU that solved it; -1 for the CPU. */
+  ordinal: number;
+  output: Output;
   dtype: DType;
   batch: number;
   n: number;
@@ -53,14 +66,17 @@ const longestWrt = 100;
 export interface BackwardCall {
   upstream: NativeUpstream;
   gradients: NativeGradients;
-  tensors: Partial<Record<`d${DatumName}`, Tensor>>;
+  tensors: Partial<Record<`d${DatumName}`, ResultTensor<DType, Output>>>;
 }
 
 export function prepareBackward(problem: SolvedProblem, upstream: unknown, options: unknown): BackwardCall {
   // First everything that may run code of the caller's, then the checks of memory.
   const given = readUpstream(upstream);
-  const wrt = readWrt(options, problem);
-  return { upstream: checkUpstream(given, problem), ...makeGradients(wrt, problem) };
+  const { wrt, output } = readBackwardOptions(options, problem);
+  if (output === 'device' && problem.ordinal < 0) {
+    throw deviceError('output', "output is 'device'; the problem was solved on the CPU");
+  }
+  return { upstream: checkUpstream(given, problem), ...makeGradients(wrt, output, problem) };
 }
 
 function readUpstream(upstream: unknown): Partial<Record<UpstreamName, GivenArray>> {
@@ -86,13 +102,18 @@ function readUpstream(upstream: unknown): Partial<Record<UpstreamName, GivenArra
   return given;
 }
 
-function readWrt(options: unknown, problem: SolvedProblem): DatumName[] {
+function readBackwardOptions(options: unknown, problem: SolvedProblem) {
   const given = readObject('options', options);
   for (const key of Object.keys(given)) {
-    if (key !== 'wrt') throw optionError(key, `options has an unknown key ${describe(key)}; expected wrt`);
+    if (key === 'wrt' || key === 'output') continue;
+    throw optionError(key, `options has an unknown key ${describe(key)}; expected wrt, output`);
   }
+  const { wrt, output } = given;
+  return { wrt: readWrt(wrt, problem), output: readOutput(output) ?? problem.output };
+}
+
+function readWrt(wrt: unknown, problem: SolvedProblem): DatumName[] {
   const present = datumNames.filter((name) => problem.shapes[name] !== undefined);
-  const wrt = given.wrt;
   if (wrt === undefined) return present;
   const length: unknown = Array.isArray(wrt) ? wrt.length : 0;
   if (typeof length !== 'number' || !(length >= 1 && length <= longestWrt)) {
@@ -117,7 +138,7 @@ function checkUpstream(
   problem: SolvedProblem,
 ): NativeUpstream {
   const widths: Record<UpstreamName, number> = { dz: problem.n, dlambda: problem.m, dnu: problem.q };
-  const upstream: Partial<Record<UpstreamName, NumberArray>> = {};
+  const upstream: Partial<Record<UpstreamName, NativeArray>> = {};
   for (const name of upstreamNames) {
     const array = given[name];
     if (array !== undefined) upstream[name] = checkUpstreamArray(array, problem, widths[name]);
@@ -125,10 +146,17 @@ function checkUpstream(
   return upstream;
 }
 
-function checkUpstreamArray(array: GivenArray, { batch, dtype }: SolvedProblem, width: number): NumberArray {
-  const { name, data } = array;
-  checkBuffer(name, data);
-  const length = lengthOf(data);
+function checkUpstreamArray(
+  array: GivenArray,
+  { batch, dtype, ordinal }: SolvedProblem,
+  width: number,
+): NativeArray {
+  const { name } = array;
+  const length = checkMemory(array);
+  if (array.data === undefined && array.ordinal !== ordinal) {
+    const solver = ordinal < 0 ? 'the CPU' : gpuName(ordinal);
+    throw deviceError(name, `${name} is on ${gpuName(array.ordinal)}; the problem was solved on ${solver}`);
+  }
   const shape = array.shape ?? [batch, length / batch]; // a typed array: row-major, like all
   const sizes = shape.length === 1 && batch === 1 ? [1, ...shape] : shape;
   if (sizes.length !== 2 || sizes[0] !== batch || sizes[1] !== width) {
@@ -141,18 +169,20 @@ function checkUpstreamArray(array: GivenArray, { batch, dtype }: SolvedProblem, 
       `${name} has ${length} elements; its shape ${format(shape)} needs ${batch * width}`,
     );
   }
-  return convert(name, data, array.dtype, dtype);
+  return nativeArray(array, dtype);
 }
 
-function makeGradients(wrt: readonly DatumName[], problem: SolvedProblem): Omit<BackwardCall, 'upstream'> {
+function makeGradients(
+  wrt: readonly DatumName[],
+  output: Output,
+  { ordinal, dtype, shapes }: SolvedProblem,
+): Omit<BackwardCall, 'upstream'> {
+  const wanted: Partial<Record<`d${DatumName}`, readonly number[]>> = {};
+  for (const datum of wrt) wanted[`d${datum}`] = shapes[datum]!;
+  const tensors = allocateTensors(output, ordinal, dtype, wanted);
   const gradients: NativeGradients = {};
-  const tensors: BackwardCall['tensors'] = {};
-  for (const datum of wrt) {
-    const name = `d${datum}` as const;
-    const shape = problem.shapes[datum]!;
-    const data = allocate(problem.dtype, elementCount(name, shape));
-    tensors[name] = { dtype: problem.dtype, shape, data };
-    if (data.length > 0) gradients[name] = data;
+  for (const name of Object.keys(wanted) as (keyof typeof wanted)[]) {
+    if (!wanted[name]!.includes(0)) gradients[name] = nativeOutput(tensors[name]!);
   }
   return { gradients, tensors };
 }

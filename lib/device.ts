@@ -1,42 +1,88 @@
-import { QpError, describe } from './errors.js';
+import type { Factorization, GpuInfo, NativeFailure } from '../binding.js';
+
+import { QpError, clause, describe, deviceError, errorOf } from './errors.js';
 import { native } from './native.js';
 
-/** A device by name: 'cuda' is the first NVIDIA GPU, 'cuda:1' the second. */
-export type DeviceRequest = 'auto' | 'cpu' | 'cuda' | `cuda:${number}`;
+/** A GPU by name: 'cuda:0' is the first one. */
+export type GpuName = `cuda:${number}`;
 
-/** What a solve can run on. */
-export interface Device {
-  readonly name: 'cpu' | 'cuda';
-  readonly usable: boolean;
-  /** Why it is not usable, in one sentence. */
-  readonly reason?: string;
-  /** CPU: the widest instruction set that the addon uses here: 'avx512', 'avx2', 'sse2' or 'neon'. */
-  readonly instructionSet?: string;
-  /** CPU: how many threads a call uses by default. */
-  readonly threads?: number;
+/** A GPU that is asked for: 'cuda' is 'cuda:0'. */
+export type GpuRequest = 'cuda' | GpuName;
+
+/** A device that is asked for. */
+export type DeviceRequest = 'auto' | 'cpu' | GpuRequest;
+
+/** What a solve can run on, or why it cannot. `usable` and `name` tell which it is. */
+export type Device = CpuDevice | GpuDevice | UnusableDevice;
+
+export interface CpuDevice {
+  readonly name: 'cpu';
+  readonly usable: true;
+  /** The widest instruction set that the addon uses here: 'avx512', 'avx2', 'sse2' or 'neon'. */
+  readonly instructionSet: string;
+  /** How many threads a call uses by default. */
+  readonly threads: number;
+}
+
+export interface GpuDevice {
+  readonly name: GpuName;
+  readonly usable: true;
+  /** The vendor's name for it: 'NVIDIA H200'. */
+  readonly gpu: string;
+  /** '9.0' */
+  readonly computeCapability: string;
+  /** Of the GPU, in bytes. */
+  readonly totalMemory: number;
+  /** What of it nobody uses, in bytes. */
+  readonly freeMemory: number;
+  /** What of it this thread of Node's holds: tensors, factors, and memory kept for reuse, in bytes. */
+  readonly memoryHeld: number;
+  /** The newest version of CUDA that the driver serves: '13.0'. */
+  readonly driver: string;
+  /** Why cuBLAS and cuSOLVER, which large problems need, cannot be had, in one sentence. */
+  readonly libraries?: string;
+}
+
+export interface UnusableDevice {
+  /** 'cuda' where there is no GPU at all. */
+  readonly name: 'cpu' | 'cuda' | GpuName;
+  readonly usable: false;
+  /** Why not, in one sentence. */
+  readonly reason: string;
+  /** The vendor's name for it, if it is a GPU. */
+  readonly gpu?: string;
 }
 
 /** What a solution was computed on. */
-export interface SolutionDevice {
+export type SolutionDevice = SolutionOnCpu | SolutionOnGpu;
+
+export interface SolutionOnCpu {
   readonly name: 'cpu';
   /** Why this device, in one sentence. */
   readonly reason: string;
   readonly instructionSet: string;
+  /** How many of them worked on it. */
   readonly threads: number;
+  /** The kernels: 'packed' (several problems in a register) or 'blocked' (large problems). */
+  readonly backend: string;
 }
 
-let instructionSet: string | undefined;
-
-/** That of the CPU. */
-export function cpuInstructionSet(): string {
-  return (instructionSet ??= native().cpuInfo().instructionSet);
+export interface SolutionOnGpu {
+  readonly name: GpuName;
+  /** Why this device, in one sentence. */
+  readonly reason: string;
+  /** The vendor's name for it. */
+  readonly gpu: string;
+  /** The kernels: 'lanes' (some lanes of a warp a problem), 'block' (a thread block), or 'library' (large problems). */
+  readonly backend: string;
 }
 
-const noCuda = 'this version of optnet has no CUDA backend';
-
-/** Lists the devices that this package knows, usable or not. Never throws. */
+/**
+ * Lists the CPU, and every NVIDIA GPU, or why there is none. Never throws. The first call in a process looks for the
+ * GPUs, which takes a moment; memory is measured by each.
+ */
 export function devices(): Device[] {
-  return [cpu(), { name: 'cuda', usable: false, reason: `${noCuda}.` }];
+  return [cpu(), ...gpus()];
 }
 
 function cpu(): Device {
@@ -47,11 +93,54 @@ function cpu(): Device {
   }
 }
 
+function gpus(): Device[] {
+  try {
+    return native().devices().map(describeGpu);
+  } catch {
+    return [{ name: 'cuda', usable: false, reason: 'The native addon could not be loaded.' }];
+  }
+}
+
+function describeGpu(info: GpuInfo): GpuDevice | UnusableDevice {
+  const { ordinal, reason, name: gpu, computeCapability, totalMemory, freeMemory, libraries } = info;
+  if (!info.usable) {
+    return gpu === ''
+      ? { name: 'cuda', usable: false, reason }
+      : { name: gpuName(ordinal), usable: false, reason, gpu };
+  }
+  return {
+    name: gpuName(ordinal),
+    usable: true,
+    gpu,
+    computeCapability,
+    totalMemory,
+    freeMemory,
+    memoryHeld: native().bytesHeld(ordinal) as number,
+    driver: versionName(info.driverVersion),
+    ...(libraries === '' ? {} : { libraries }),
+  };
+}
+
+/** '13.0' for 13000. */
+function versionName(version: number): string {
+  return `${Math.floor(version / 1000)}.${Math.floor((version % 1000) / 10)}`;
+}
+
+export function gpuName(ordinal: number): GpuName {
+  return `cuda:${ordinal}`;
+}
+
+const gpuPattern = /^cuda(?::(\d{1,3}))?$/;
+
+/** The ordinal in the name of a GPU; undefined for what is none. */
+function gpuOrdinal(name: unknown): number | undefined {
+  const match = typeof name === 'string' ? gpuPattern.exec(name) : null;
+  return match === null ? undefined : Number(match[1] ?? 0);
+}
+
 /** Checks the name of a device, not whether it can serve. */
 export function readDevice(value: unknown): DeviceRequest {
-  if (value === 'auto' || value === 'cpu' || (typeof value === 'string' && /^cuda(:\d{1,3})?$/.test(value))) {
-    return value as DeviceRequest;
-  }
+  if (value === 'auto' || value === 'cpu' || gpuOrdinal(value) !== undefined) return value as DeviceRequest;
   throw new QpError(
     'ERR_QP_OPTION',
     `device is ${describe(value)}; expected 'auto', 'cpu', 'cuda' or 'cuda:1'`,
@@ -61,13 +150,107 @@ export function readDevice(value: unknown): DeviceRequest {
   );
 }
 
+/** The ordinal of the GPU that the memory of an array is said to be on. */
+export function readGpu(name: string, device: unknown): number {
+  const ordinal = gpuOrdinal(device);
+  if (ordinal !== undefined) return ordinal;
+  throw deviceError(name, `${name}.device is ${describe(device)}; expected the name of a GPU, like 'cuda:0'`);
+}
+
+/** The device of a call. */
+export interface Choice {
+  /** -1: the CPU. */
+  ordinal: number;
+  reason: string;
+}
+
+/** An array on a GPU. */
+export interface Placed {
+  name: string;
+  ordinal: number;
+}
+
+/** Where arrays lie on a GPU, from the first that does. @throws QpError ERR_QP_DEVICE when they are on several */
+export function commonGpu(arrays: readonly Placed[]): Placed | undefined {
+  const first = arrays[0];
+  const other = arrays.find(({ ordinal }) => ordinal !== first!.ordinal);
+  if (other === undefined) return first;
+  throw deviceError(
+    other.name,
+    `${other.name} is on ${gpuName(other.ordinal)}, ${first!.name} on ${gpuName(first!.ordinal)}; expected one GPU`,
+  );
+}
+
 /**
  * Chooses the device, and says why.
  *
- * @throws QpError ERR_QP_DEVICE when the one that was named cannot serve
+ * @param data where data lie on a GPU
+ * @throws QpError ERR_QP_DEVICE when the one that was named cannot serve, or data lie on another
  */
-export function chooseDevice(request: DeviceRequest): string {
-  if (request === 'cpu') return 'The CPU was asked for.';
-  if (request === 'auto') return `The CPU is the only usable device: ${noCuda}.`;
-  throw new QpError('ERR_QP_DEVICE', `device '${request}' cannot be used: ${noCuda}`, { argument: 'device' });
+export function chooseDevice(request: DeviceRequest, data: Placed | undefined): Choice {
+  if (data !== undefined) return chooseForData(request, data);
+  if (request === 'cpu') return { ordinal: -1, reason: 'The CPU was asked for.' };
+  if (request === 'auto') return (automatic ??= chooseAutomatically());
+  return openNamed(request);
+}
+
+/** The same for every call. */
+let automatic: Choice | undefined;
+
+function chooseAutomatically(): Choice {
+  let problem: string | undefined;
+  for (const { usable, ordinal, reason } of listed()) {
+    const failure = usable ? open(ordinal) : reason;
+    if (failure === undefined) {
+      return { ordinal, reason: `The GPU ${gpuName(ordinal)} is the first that can be used.` };
+    }
+    problem ??= failure;
+  }
+  return { ordinal: -1, reason: `No GPU can be used: ${clause(problem!)}.` };
+}
+
+function chooseForData(request: DeviceRequest, { name, ordinal }: Placed): Choice {
+  const place = gpuName(ordinal);
+  if (request !== 'auto') {
+    if (gpuOrdinal(request) === ordinal) return openNamed(request);
+    throw deviceError(name, `${name} is on ${place}; expected it in host memory, or on device '${request}'`);
+  }
+  const failure = open(ordinal);
+  if (failure === undefined) return { ordinal, reason: `${name} is on ${place}.` };
+  throw deviceError(name, `${name} is on ${place}, which cannot be used: ${clause(failure)}`);
+}
+
+/** @throws QpError ERR_QP_DEVICE */
+export function openNamed(request: DeviceRequest): Choice {
+  const ordinal = gpuOrdinal(request)!;
+  const failure = open(ordinal);
+  if (failure === undefined) return { ordinal, reason: `The GPU ${gpuName(ordinal)} was asked for.` };
+  throw deviceError('device', `device '${request}' cannot be used: ${clause(failure)}`);
+}
+
+/** Gets a GPU ready; says why that cannot be. */
+function open(ordinal: number): string | undefined {
+  const failure: NativeFailure | undefined = native().openDevice(ordinal);
+  if (failure === undefined) return undefined;
+  return failure.failure === 'device' ? failure.message! : errorOf(failure).message;
+}
+
+let list: readonly GpuInfo[] | undefined;
+
+/** The GPUs; figures of memory are out of date. */
+function listed(): readonly GpuInfo[] {
+  return (list ??= native().devices());
+}
+
+let instructionSet: string | undefined;
+
+/** What a solution says of its device. */
+export function describeUse({ ordinal, reason }: Choice, factorization: Factorization): SolutionDevice {
+  const { backend, threads } = factorization;
+  if (ordinal >= 0) {
+    const gpu = listed().find((info) => info.ordinal === ordinal)?.name ?? '';
+    return { name: gpuName(ordinal), reason, gpu, backend };
+  }
+  instructionSet ??= native().cpuInfo().instructionSet;
+  return { name: 'cpu', reason, instructionSet, threads, backend };
 }

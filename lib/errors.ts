@@ -10,9 +10,9 @@ import type { NativeFailure } from '../binding.js';
  * - `ERR_QP_NOT_FINITE`: NaN or Infinity in a datum or an upstream gradient
  * - `ERR_QP_NOT_SYMMETRIC`: Q ≠ Qᵀ
  * - `ERR_QP_NOT_CONVEX`: Q is not positive definite
- * - `ERR_QP_DEVICE`: the device asked for cannot serve
+ * - `ERR_QP_DEVICE`: the device asked for cannot serve, an array is on another one, or a GPU failed
  * - `ERR_QP_ABORTED`: the signal was aborted; its reason is the error's `cause`
- * - `ERR_QP_DISPOSED`: the solution was disposed of
+ * - `ERR_QP_DISPOSED`: the solution, or a tensor on a GPU, was disposed of
  * - `ERR_QP_OPTION`: an option is unknown, or its value is out of range
  * - `ERR_QP_ARGUMENT`: an argument is missing or of the wrong kind, or names something unknown
  * - `ERR_QP_BUFFER`: an array's memory is detached or resizable
@@ -65,6 +65,10 @@ export function argumentError(argument: string, message: string): QpError {
   return new QpError('ERR_QP_ARGUMENT', message, { argument });
 }
 
+export function deviceError(argument: string | undefined, message: string): QpError {
+  return new QpError('ERR_QP_DEVICE', message, { argument });
+}
+
 export function disposedError(): QpError {
   return new QpError('ERR_QP_DISPOSED', 'the solution was disposed of, and its factors with it');
 }
@@ -110,6 +114,16 @@ function place({ argument, row, column }: NativeFailure): string {
   return ['Q', 'G', 'A'].includes(argument!) ? ` at [${row}, ${column}]` : ` at [${column}]`;
 }
 
+/** A sentence, as a part of another. */
+export function clause(sentence: string): string {
+  const first = /^[A-Z](?![A-Z])/.test(sentence) ? sentence[0]!.toLowerCase() : sentence[0]!;
+  return first + sentence.slice(1).replace(/\.$/, '');
+}
+
+function deviceMessage({ argument, message = 'The GPU failed.' }: NativeFailure): string {
+  return argument === undefined ? clause(message) : `${argument}: ${clause(message)}`;
+}
+
 /** The error for a call that the addon did not serve. */
 export function errorOf(failure: NativeFailure): QpError {
   const where = { argument: failure.argument, index: failure.index };
@@ -139,9 +153,11 @@ export function errorOf(failure: NativeFailure): QpError {
       return new QpError(
         'ERR_QP_MEMORY',
         failure.bytes
-          ? `there is no room for ${failure.bytes} bytes of native memory`
-          : 'native memory is exhausted',
+          ? `there is no room for ${failure.bytes} bytes in ${failure.message ?? 'native memory'}`
+          : `${failure.message ?? 'native memory'} is exhausted`,
       );
+    case 'device':
+      return deviceError(failure.argument, deviceMessage(failure));
     case 'cancelled':
       return abortedError(undefined);
     case 'disposed':

@@ -1,3 +1,13 @@
 // The same classes and functions as the CommonJS module has, under the names that ESM importers expect.
-export { QpError, QpSolution, devices, qpSolveBatch, qpSolveBatchSync, tensor } from './index.js';
+export {
+  DeviceTensor,
+  QpError,
+  QpSolution,
+  devices,
+  qpSolveBatch,
+  qpSolveBatchSync,
+  tensor,
+  toDevice,
+  toDeviceSync,
+} from './index.js';
 export type * from './index.js';

@@ -6,13 +6,28 @@
 export { qpSolveBatch, qpSolveBatchSync } from './solve.js';
 export { QpSolution } from './solution.js';
 export { tensor } from './tensor.js';
+export { DeviceTensor } from './device-tensor.js';
+export { toDevice, toDeviceSync } from './to-device.js';
 export { devices } from './device.js';
 export { QpError } from './errors.js';
 
 export type { BackwardOptions, Gradients, Upstream, UpstreamGradient } from './backward.js';
-export type { Device, DeviceRequest, SolutionDevice } from './device.js';
+export type {
+  CpuDevice,
+  Device,
+  DeviceRequest,
+  GpuDevice,
+  GpuName,
+  GpuRequest,
+  SolutionDevice,
+  SolutionOnCpu,
+  SolutionOnGpu,
+  UnusableDevice,
+} from './device.js';
+export type { CudaArray } from './device-tensor.js';
 export type { QpErrorCode } from './errors.js';
 export type { Precision, Progress, SolveOptions, SyncSolveOptions } from './options.js';
+export type { Output, ResultTensor } from './output.js';
 export type { DatumName, QpDatum, QpProblem } from './problem.js';
 export type { BackwardResult, Residuals, Status, Timings } from './solution.js';
 export type { DType, DataByDType, NestedNumbers, Tensor, TensorLike } from './tensor.js';

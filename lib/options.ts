@@ -1,6 +1,7 @@
 import { readDevice } from './device.js';
 import type { DeviceRequest } from './device.js';
 import { QpError, argumentError, describe } from './errors.js';
+import type { Output } from './output.js';
 import type { DType } from './tensor.js';
 
 /**
@@ -18,12 +19,17 @@ export interface Progress {
 }
 
 /** Options of {@link qpSolveBatchSync}; those of the asynchronous call add `onProgress`. */
-export interface SyncSolveOptions<D extends DType = DType> {
+export interface SyncSolveOptions<D extends DType = DType, O extends Output = 'host'> {
   /**
-   * 'auto' (default) takes the fastest device that can serve, and says why in `solution.device`. A device that is named
-   * ('cpu', 'cuda', 'cuda:1') and cannot serve is an error.
+   * 'auto' (default) takes the GPU on which data are, else the first that can be used, else the CPU, and says why in
+   * `solution.device`. A device that is named ('cpu', 'cuda', 'cuda:1') and cannot serve is an error.
    */
   readonly device?: DeviceRequest;
+  /**
+   * Where z, lambda, nu, slack and, by default, the gradients are put: in host memory ('host', default), or on the GPU
+   * that solves, as tensors of type {@link DeviceTensor} ('device').
+   */
+  readonly output?: O;
   /** Element type of data and results; by default that of the typed data, or 'float64'. */
   readonly dtype?: D;
   /** By default 'double' for float64 and 'mixed' for float32. */
@@ -36,7 +42,7 @@ export interface SyncSolveOptions<D extends DType = DType> {
   readonly tolerance?: number;
   /** At most this many interior-point iterations (default 50); a problem that needs more is 'maxIterations'. */
   readonly maxIterations?: number;
-  /** Threads that work on the call; 0 (default): as many as the machine has. */
+  /** Threads that work on the call; 0 (default): as many as the machine has. On a GPU it means nothing. */
   readonly threads?: number;
   /** Keep the factors that `backward` needs (default true). Without them a solution takes less memory. */
   readonly differentiable?: boolean;
@@ -45,10 +51,13 @@ export interface SyncSolveOptions<D extends DType = DType> {
 }
 
 /** Options of {@link qpSolveBatch}. */
-export interface SolveOptions<D extends DType = DType> extends SyncSolveOptions<D> {
+export interface SolveOptions<D extends DType = DType, O extends Output = 'host'> extends SyncSolveOptions<
+  D,
+  O
+> {
   /**
-   * Called now and then, some twenty times a second at most, and once more when all is done. What it throws ends the
-   * solve, and is what the promise rejects with.
+   * Called now and then, some twenty times a second at most, and once more when all is done; on a GPU perhaps only
+   * then. What it throws ends the solve, and is what the promise rejects with.
    */
   readonly onProgress?: (progress: Progress) => void;
 }
@@ -56,6 +65,7 @@ export interface SolveOptions<D extends DType = DType> extends SyncSolveOptions<
 /** The one place for defaults. */
 export const defaults = {
   device: 'auto',
+  output: 'host',
   tolerance: { double: 1e-8, mixed: 1e-8, single: 1e-4 },
   precision: { float64: 'double', float32: 'mixed' },
   maxIterations: 50,
@@ -63,6 +73,7 @@ export const defaults = {
   differentiable: true,
 } as const satisfies {
   device: DeviceRequest;
+  output: Output;
   tolerance: Record<Precision, number>;
   precision: Record<DType, Precision>;
   maxIterations: number;
@@ -81,6 +92,7 @@ const mostThreads = 1024;
 /** Options that were checked. Those whose default depends on the problem may still be undefined. */
 export interface CheckedOptions {
   device: DeviceRequest;
+  output: Output;
   dtype: DType | undefined;
   precision: Precision | undefined;
   tolerance: number | undefined;
@@ -95,6 +107,7 @@ type Checks = { [Name in keyof CheckedOptions]: (value: unknown) => CheckedOptio
 
 const checks: Checks = {
   device: (value = defaults.device) => readDevice(value),
+  output: (value) => readOutput(value) ?? defaults.output,
   dtype: (value) => optional(value, () => oneOf('dtype', value, ['float64', 'float32'] as const)),
   precision: (value) =>
     optional(value, () => oneOf('precision', value, ['double', 'mixed', 'single'] as const)),
@@ -119,6 +132,10 @@ export function readOptions(options: unknown, mode: 'sync' | 'async'): CheckedOp
   for (const name of Object.keys(checks) as (keyof CheckedOptions)[])
     checked[name] = checks[name](given[name]);
   return checked as CheckedOptions;
+}
+
+export function readOutput(value: unknown): Output | undefined {
+  return optional(value, () => oneOf('output', value, ['host', 'device'] as const));
 }
 
 /** An optional object argument. */

@@ -1,13 +1,20 @@
 import type { NativeDatum, NativeProblem } from '../binding.js';
 
+import { checkMemory, elementCount, format, readArray } from './arrays.js';
 import type { GivenArray } from './arrays.js';
-import { checkBuffer, elementCount, format, lengthOf, readArray } from './arrays.js';
+import { commonGpu } from './device.js';
+import type { Placed } from './device.js';
+import type { CudaArray } from './device-tensor.js';
 import { QpError, argumentError, describe, shapeError } from './errors.js';
-import { convert } from './tensor.js';
+import { nativeArray } from './tensor.js';
 import type { DType, DataByDType, NestedNumbers, TensorLike } from './tensor.js';
 
-/** A datum of a problem: numbers in nested arrays, a tensor, or, for a vector of one problem, a typed array. */
-export type QpDatum<D extends DType = DType> = NestedNumbers | TensorLike<D> | DataByDType[D];
+/**
+ * A datum of a problem: numbers in nested arrays, a tensor, or, for a vector of one problem, a typed array. A tensor may
+ * be in the memory of a GPU ({@link DeviceTensor}, or that of other CUDA code), which then solves the problem; data on
+ * one GPU and data in host memory may be mixed.
+ */
+export type QpDatum<D extends DType = DType> = NestedNumbers | TensorLike<D> | DataByDType[D] | CudaArray<D>;
 
 /**
  * A batch of convex quadratic programs with n variables, m inequalities and q equalities each,
@@ -42,7 +49,9 @@ export type GivenProblem = Partial<Record<DatumName, GivenArray>>;
 
 /** A problem that can be solved, and the shapes its data were given in. */
 export interface CheckedProblem {
-  native: NativeProblem;
+  native: Omit<NativeProblem, 'device'>;
+  /** Where data lie on a GPU. */
+  onGpu: Placed | undefined;
   dtype: DType;
   shapes: Partial<Record<DatumName, readonly number[]>>;
 }
@@ -114,19 +123,29 @@ export function checkProblem(given: GivenProblem, dtype: DType | undefined): Che
   const common = commonDType(given, dtype);
   const shapes: CheckedProblem['shapes'] = {};
   const data: Partial<Record<DatumName, NativeDatum>> = {};
+  const onGpu: Placed[] = [];
   for (const name of datumNames) {
     const array = given[name];
     if (array === undefined) continue;
     shapes[name] = checkShape(array, sizes[name], batch);
+    if (array.data === undefined) onGpu.push(array);
     data[name] = {
-      data: convert(name, array.data, array.dtype, common),
+      data: nativeArray(array, common),
       batched: shapes[name].length > sizes[name].length,
     };
   }
-  const native: NativeProblem = { batch: batch?.size ?? 1, n, m, q, Q: data.Q!, p: data.p! };
+  const native: CheckedProblem['native'] = {
+    dtype: common,
+    batch: batch?.size ?? 1,
+    n,
+    m,
+    q,
+    Q: data.Q!,
+    p: data.p!,
+  };
   if (m > 0) Object.assign(native, { G: data.G, h: data.h });
   if (q > 0) Object.assign(native, { A: data.A, b: data.b });
-  return { native, dtype: common, shapes };
+  return { native, onGpu: commonGpu(onGpu), dtype: common, shapes };
 }
 
 function checkPresent(given: GivenProblem, name: 'Q' | 'p'): void {
@@ -204,9 +223,8 @@ function checkShape(
   expected: readonly number[],
   batch: Batch | undefined,
 ): readonly number[] {
-  const { name, data } = array;
-  checkBuffer(name, data);
-  const length = lengthOf(data);
+  const { name } = array;
+  const length = checkMemory(array);
   const given = array.shape ?? [length];
   const shape = given.length === 1 && given[0] === 0 && expected[0] === 0 ? expected : given; // [] for [0, n]
   const batched = shape.length === expected.length + 1;

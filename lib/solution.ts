@@ -1,13 +1,16 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-import type { Factorization, NativeFailure, NativeResults } from '../binding.js';
+import type { Factorization, NativeResults } from '../binding.js';
 
-import { allocate, allocated } from './arrays.js';
 import { prepareBackward } from './backward.js';
-import type { BackwardOptions, Gradients, SolvedProblem, Upstream } from './backward.js';
+import type { BackwardCall, BackwardOptions, Gradients, SolvedProblem, Upstream } from './backward.js';
 import type { SolutionDevice } from './device.js';
-import { QpError, disposedError, errorOf } from './errors.js';
+import { QpError, disposedError } from './errors.js';
+import { allocated } from './memory.js';
+import { finished, served } from './outcome.js';
+import { allocateTensors, disposeAll, nativeOutput } from './output.js';
+import type { Output, ResultTensor } from './output.js';
 import type { DatumName } from './problem.js';
-import type { DType, NumberArray, Tensor } from './tensor.js';
+import type { DType } from './tensor.js';
 
 /**
  * How a problem ended.
@@ -52,7 +55,7 @@ export interface Timings {
 /** @internal What a call leaves behind. */
 export interface SolveOutcome {
   problem: SolvedProblem;
-  results: NativeResults;
+  results: ResultArrays;
   factorization: Factorization;
   differentiable: boolean;
   device: SolutionDevice;
@@ -60,22 +63,27 @@ export interface SolveOutcome {
 }
 
 /**
- * The solutions of a batch, and the factors from which `backward` draws gradients. The factors are native memory: let go
- * of them with `using` or {@link QpSolution.dispose}, or leave that to the garbage collector. In a loop of
+ * The solutions of a batch, and the factors from which `backward` draws gradients. The factors are native memory, or the
+ * GPU's: let go of them with `using` or {@link QpSolution.dispose}, or leave that to the garbage collector. In a loop of
  * synchronous calls do it yourself: the collector's finalizers wait for a turn of the event loop.
  *
  * Every result has the batch as its first dimension, also that of a single problem. What a problem does not have has
  * width zero: without inequalities, `lambda` and `slack` have the shape [batch, 0].
+ *
+ * With the option `output: 'device'` the tensors are of type {@link DeviceTensor}, with a memory of their own, which
+ * `dispose` leaves to them; all else is in host memory.
  */
-export class QpSolution<D extends DType = DType> implements Disposable, AsyncDisposable {
+export class QpSolution<D extends DType = DType, O extends Output = 'host'>
+  implements Disposable, AsyncDisposable
+{
   /** The minimisers, [batch, n]. */
-  readonly z: Tensor<D>;
+  readonly z: ResultTensor<D, O>;
   /** Multipliers λ ≥ 0 of Gz ≤ h, [batch, m]. */
-  readonly lambda: Tensor<D>;
+  readonly lambda: ResultTensor<D, O>;
   /** Multipliers ν of Az = b, [batch, q]. */
-  readonly nu: Tensor<D>;
+  readonly nu: ResultTensor<D, O>;
   /** s = h − Gz ≥ 0, [batch, m]. */
-  readonly slack: Tensor<D>;
+  readonly slack: ResultTensor<D, O>;
   /** ½ zᵀQz + pᵀz, [batch]. */
   readonly objective: Float64Array;
   /** Interior-point iterations, [batch]. */
@@ -91,14 +99,18 @@ export class QpSolution<D extends DType = DType> implements Disposable, AsyncDis
   #factorization: Factorization | undefined;
 
   /** @internal Made by qpSolveBatch. */
-  constructor({ problem, results, factorization, differentiable, device, total }: SolveOutcome) {
-    const { batch, n, m, q, dtype } = problem;
-    const result = (data: NumberArray, width: number) =>
-      ({ dtype, shape: [batch, width], data }) as unknown as Tensor<D>;
-    this.z = result(results.z, n);
-    this.lambda = result(results.lambda, m);
-    this.nu = result(results.nu, q);
-    this.slack = result(results.slack, m);
+  constructor({
+    problem,
+    results: { tensors, native: results },
+    factorization,
+    differentiable,
+    device,
+    total,
+  }: SolveOutcome) {
+    this.z = tensors.z as ResultTensor<D, O>;
+    this.lambda = tensors.lambda as ResultTensor<D, O>;
+    this.nu = tensors.nu as ResultTensor<D, O>;
+    this.slack = tensors.slack as ResultTensor<D, O>;
     this.objective = results.objective;
     this.iterations = results.iterations;
     this.residuals = { primal: results.primalResidual, dual: results.dualResidual, gap: results.gap };
@@ -133,39 +145,50 @@ export class QpSolution<D extends DType = DType> implements Disposable, AsyncDis
    *
    * dQ is the symmetric gradient ½(dz zᵀ + z dzᵀ).
    *
-   * @param upstream ∂ℓ/∂z, ∂ℓ/∂λ, ∂ℓ/∂ν, in the dtype of the solution
-   * @returns a promise of `dQ`, `dp`, …, in the shapes the data were given in; it rejects with a QpError
-   * ERR_QP_SHAPE, ERR_QP_DTYPE, ERR_QP_NOT_FINITE, ERR_QP_ARGUMENT, ERR_QP_OPTION, ERR_QP_BUFFER, ERR_QP_MEMORY or
-   * ERR_QP_DISPOSED
+   * @param upstream ∂ℓ/∂z, ∂ℓ/∂λ, ∂ℓ/∂ν, in the dtype of the solution; in host memory, or on the GPU that solved it
+   * @returns a promise of `dQ`, `dp`, …, in the shapes the data were given in, and in the memory that the option `output`
+   * says, or the solution's; it rejects with a QpError ERR_QP_SHAPE, ERR_QP_DTYPE, ERR_QP_NOT_FINITE, ERR_QP_ARGUMENT,
+   * ERR_QP_OPTION, ERR_QP_BUFFER, ERR_QP_MEMORY, ERR_QP_DEVICE or ERR_QP_DISPOSED
    *
    * @example
    * const { dp, dG } = await solution.backward({ dz }, { wrt: ['p', 'G'] });
    */
-  backward<W extends DatumName>(
+  backward<W extends DatumName, B extends Output = O>(
     upstream: Upstream<D>,
-    options: BackwardOptions<W> & { readonly wrt: readonly W[] },
-  ): Promise<Gradients<D, W>>;
-  backward(upstream: Upstream<D>, options?: BackwardOptions): Promise<BackwardResult<D>>;
+    options: BackwardOptions<W, B> & { readonly wrt: readonly W[] },
+  ): Promise<Gradients<D, W, B>>;
+  backward<B extends Output = O>(
+    upstream: Upstream<D>,
+    options?: BackwardOptions<DatumName, B>,
+  ): Promise<BackwardResult<D, B>>;
   async backward(upstream: Upstream<D>, options?: BackwardOptions): Promise<unknown> {
     const call = this.#prepareBackward(upstream, options);
-    await new Promise<void>((resolve, reject) => {
-      const done = (failure: NativeFailure | undefined) => (failure ? reject(errorOf(failure)) : resolve());
-      const failure = this.#factors().backward(call.upstream, call.gradients, done);
-      if (failure !== undefined) throw errorOf(failure);
-    });
+    try {
+      await finished((done) => this.#factors().backward(call.upstream, call.gradients, done));
+    } catch (error) {
+      disposeAll(call.tensors);
+      throw error;
+    }
     return call.tensors;
   }
 
   /** {@link QpSolution.backward}, blocking: for automatic differentiation, whose callbacks are synchronous. */
-  backwardSync<W extends DatumName>(
+  backwardSync<W extends DatumName, B extends Output = O>(
     upstream: Upstream<D>,
-    options: BackwardOptions<W> & { readonly wrt: readonly W[] },
-  ): Gradients<D, W>;
-  backwardSync(upstream: Upstream<D>, options?: BackwardOptions): BackwardResult<D>;
+    options: BackwardOptions<W, B> & { readonly wrt: readonly W[] },
+  ): Gradients<D, W, B>;
+  backwardSync<B extends Output = O>(
+    upstream: Upstream<D>,
+    options?: BackwardOptions<DatumName, B>,
+  ): BackwardResult<D, B>;
   backwardSync(upstream: Upstream<D>, options?: BackwardOptions): unknown {
     const call = this.#prepareBackward(upstream, options);
-    const failure = this.#factors().backwardSync(call.upstream, call.gradients);
-    if (failure !== undefined) throw errorOf(failure);
+    try {
+      served(this.#factors().backwardSync(call.upstream, call.gradients));
+    } catch (error) {
+      disposeAll(call.tensors);
+      throw error;
+    }
     return call.tensors;
   }
 
@@ -187,7 +210,7 @@ export class QpSolution<D extends DType = DType> implements Disposable, AsyncDis
     return Promise.resolve();
   }
 
-  #prepareBackward(upstream: unknown, options: unknown) {
+  #prepareBackward(upstream: unknown, options: unknown): BackwardCall {
     this.#factors();
     if (!this.#differentiable) {
       throw new QpError(
@@ -208,15 +231,20 @@ export class QpSolution<D extends DType = DType> implements Disposable, AsyncDis
 }
 
 /** Without `wrt`: gradients with respect to all data that the problem was given. */
-export type BackwardResult<D extends DType = DType> = Gradients<D, 'Q' | 'p'> & Partial<Gradients<D>>;
+export type BackwardResult<D extends DType = DType, O extends Output = 'host'> = Gradients<D, 'Q' | 'p', O> &
+  Partial<Gradients<D, DatumName, O>>;
 
-/** @internal The arrays that a solve writes. */
-export function allocateResults({ dtype, batch, n, m, q }: SolvedProblem): NativeResults {
-  return {
-    z: allocate(dtype, batch * n),
-    lambda: allocate(dtype, batch * m),
-    nu: allocate(dtype, batch * q),
-    slack: allocate(dtype, batch * m),
+/** @internal The arrays that a solve writes: for the addon, and those of them that are tensors. */
+export interface ResultArrays {
+  native: NativeResults;
+  tensors: Record<ResultName, ResultTensor<DType, Output>>;
+}
+
+type ResultName = 'z' | 'lambda' | 'nu' | 'slack';
+
+/** @internal @throws QpError ERR_QP_MEMORY */
+export function allocateResults({ ordinal, output, dtype, batch, n, m, q }: SolvedProblem): ResultArrays {
+  const vectors = {
     objective: allocated(Float64Array, batch),
     status: allocated(Uint8Array, batch),
     iterations: allocated(Int32Array, batch),
@@ -225,4 +253,14 @@ export function allocateResults({ dtype, batch, n, m, q }: SolvedProblem): Nativ
     gap: allocated(Float64Array, batch),
     timings: new Float64Array(2),
   };
+  const shapes = { z: [batch, n], lambda: [batch, m], nu: [batch, q], slack: [batch, m] };
+  const tensors = allocateTensors(output, ordinal, dtype, shapes) as ResultArrays['tensors'];
+  const native: NativeResults = {
+    ...vectors,
+    z: nativeOutput(tensors.z),
+    lambda: nativeOutput(tensors.lambda),
+    nu: nativeOutput(tensors.nu),
+    slack: nativeOutput(tensors.slack),
+  };
+  return { native, tensors };
 }

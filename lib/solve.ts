@@ -1,28 +1,37 @@
-import type { Factorization, NativeFailure, NativeResults, NativeSettings } from '../binding.js';
+import type { Factorization, NativeFailure, NativeProblem, NativeSettings } from '../binding.js';
 
-import { chooseDevice, cpuInstructionSet } from './device.js';
-import { abortedError, errorOf } from './errors.js';
+import type { SolvedProblem } from './backward.js';
+import { chooseDevice, describeUse } from './device.js';
+import type { Choice } from './device.js';
+import { abortedError, clause, deviceError, errorOf } from './errors.js';
 import { native } from './native.js';
 import { defaults, precisionNumbers, readOptions } from './options.js';
 import type { CheckedOptions, SolveOptions, SyncSolveOptions } from './options.js';
+import { served } from './outcome.js';
+import { disposeAll } from './output.js';
+import type { Output } from './output.js';
 import { checkProblem, readProblem } from './problem.js';
-import type { CheckedProblem, QpProblem } from './problem.js';
+import type { QpProblem } from './problem.js';
 import { QpSolution, allocateResults } from './solution.js';
+import type { ResultArrays } from './solution.js';
 import type { DType } from './tensor.js';
 
 /** A call whose arguments were checked. */
 interface Call {
   start: number;
   options: CheckedOptions;
-  reason: string;
-  problem: CheckedProblem;
+  device: Choice;
+  problem: NativeProblem;
+  solved: SolvedProblem;
   settings: NativeSettings;
-  results: NativeResults;
+  results: ResultArrays;
 }
 
 /**
  * Solves a batch of quadratic programs, on threads of its own: the event loop goes on. The data are copied before the
- * call returns, so they may be changed, or their buffers transferred, right after it.
+ * call returns, so they may be changed, or their buffers transferred, right after it. Memory of a GPU is used where it
+ * is: {@link DeviceTensor}s may be disposed of right after it, that of other CUDA code must stay until the promise is
+ * settled.
  *
  * @param problem the data, see {@link QpProblem}
  * @returns a promise of the solutions, which rejects with a QpError; {@link QpErrorCode} lists the kinds. A problem that
@@ -34,13 +43,17 @@ interface Call {
  * solution.z.data;                                                        // Float64Array [ -0.25, 1.25 ]
  * const { dh } = await solution.backward({ dz: [1, 0] }, { wrt: ['h'] }); // ∂z₁/∂h
  */
-export async function qpSolveBatch<D extends DType = 'float64'>(
+export async function qpSolveBatch<D extends DType = 'float64', O extends Output = 'host'>(
   problem: QpProblem<D>,
-  options?: SolveOptions<D>,
-): Promise<QpSolution<D>> {
+  options?: SolveOptions<D, O>,
+): Promise<QpSolution<D, O>> {
   const call = prepare(problem, options, 'async');
-  const factorization = await run(call);
-  return finish(call, factorization);
+  try {
+    return finish(call, await run(call));
+  } catch (error) {
+    disposeAll(call.results.tensors);
+    throw error;
+  }
 }
 
 /**
@@ -48,12 +61,17 @@ export async function qpSolveBatch<D extends DType = 'float64'>(
  *
  * @throws QpError
  */
-export function qpSolveBatchSync<D extends DType = 'float64'>(
+export function qpSolveBatchSync<D extends DType = 'float64', O extends Output = 'host'>(
   problem: QpProblem<D>,
-  options?: SyncSolveOptions<D>,
-): QpSolution<D> {
+  options?: SyncSolveOptions<D, O>,
+): QpSolution<D, O> {
   const call = prepare(problem, options, 'sync');
-  return finish(call, served(native().solveSync(call.problem.native, call.settings, call.results)));
+  try {
+    return finish(call, served(native().solveSync(call.problem, call.settings, call.results.native)));
+  } catch (error) {
+    disposeAll(call.results.tensors);
+    throw error;
+  }
 }
 
 function prepare(problem: unknown, options: unknown, mode: 'sync' | 'async'): Call {
@@ -63,14 +81,22 @@ function prepare(problem: unknown, options: unknown, mode: 'sync' | 'async'): Ca
   const given = readProblem(problem);
   const { signal } = checkedOptions;
   if (signal?.aborted) throw abortedError(signal.reason);
-  const checkedProblem = checkProblem(given, checkedOptions.dtype);
+  const { native, onGpu, dtype, shapes } = checkProblem(given, checkedOptions.dtype);
+  const { output } = checkedOptions;
+  const device = chooseDevice(checkedOptions.device, onGpu);
+  if (output === 'device' && device.ordinal < 0) {
+    throw deviceError('output', `output is 'device', which needs a GPU: ${clause(device.reason)}`);
+  }
+  const { batch, n, m, q } = native;
+  const solved: SolvedProblem = { ordinal: device.ordinal, output, dtype, batch, n, m, q, shapes };
   return {
     start,
     options: checkedOptions,
-    reason: chooseDevice(checkedOptions.device),
-    problem: checkedProblem,
-    settings: makeSettings(checkedOptions, checkedProblem.dtype),
-    results: allocateResults(solvedProblem(checkedProblem)),
+    device,
+    problem: { ...native, device: device.ordinal },
+    solved,
+    settings: makeSettings(checkedOptions, dtype),
+    results: allocateResults(solved),
   };
 }
 
@@ -85,21 +111,10 @@ function makeSettings(options: CheckedOptions, dtype: DType): NativeSettings {
   };
 }
 
-function solvedProblem({ native, dtype, shapes }: CheckedProblem) {
-  const { batch, n, m, q } = native;
-  return { dtype, batch, n, m, q, shapes };
-}
-
-/** What the addon made of a call, unless it refused. */
-function served<T extends object>(outcome: T | NativeFailure): T {
-  if ('failure' in outcome) throw errorOf(outcome);
-  return outcome;
-}
-
 /** Starts the call, and lets it be watched and ended early. */
 function run({ problem, settings, results, options }: Call): Promise<Factorization> {
   const { signal, onProgress } = options;
-  const { batch } = problem.native;
+  const { batch } = problem;
   return new Promise((resolve, reject) => {
     let ended = false;
     const end = () => {
@@ -133,7 +148,7 @@ function run({ problem, settings, results, options }: Call): Promise<Factorizati
       end();
     };
 
-    const task = served(native().solve(problem.native, settings, results, done, onProgress && report));
+    const task = served(native().solve(problem, settings, results.native, done, onProgress && report));
     try {
       signal?.addEventListener('abort', abort);
     } catch (error) {
@@ -142,19 +157,17 @@ function run({ problem, settings, results, options }: Call): Promise<Factorizati
   });
 }
 
-function finish<D extends DType>(call: Call, factorization: Factorization): QpSolution<D> {
-  const { results, options } = call;
-  return new QpSolution<D>({
-    problem: solvedProblem(call.problem),
+function finish<D extends DType, O extends Output>(
+  call: Call,
+  factorization: Factorization,
+): QpSolution<D, O> {
+  const { solved, results, options, device } = call;
+  return new QpSolution<D, O>({
+    problem: solved,
     results,
     factorization,
     differentiable: options.differentiable,
-    device: {
-      name: 'cpu',
-      reason: call.reason,
-      instructionSet: cpuInstructionSet(),
-      threads: factorization.threads,
-    },
+    device: describeUse(device, factorization),
     total: performance.now() - call.start,
   });
 }

@@ -1,28 +1,14 @@
 import { types } from 'node:util';
 
-import {
-  allocate,
-  checkBuffer,
-  checkDType,
-  dtypeOf,
-  elementCount,
-  format,
-  lengthOf,
-  readArray,
-  readShape,
-} from './arrays.js';
+import type { NativeArray } from '../binding.js';
+
+import { checkDType, checkMemory, elementCount, format, gpuMemory, readArray, readShape } from './arrays.js';
+import type { GivenArray, GivenOnHost } from './arrays.js';
 import { QpError, shapeError } from './errors.js';
+import { allocate, dtypeOf } from './memory.js';
+import type { DType, DataByDType, NumberArray } from './memory.js';
 
-/** The typed array that holds the elements of each dtype. */
-export interface DataByDType {
-  float64: Float64Array;
-  float32: Float32Array;
-}
-
-/** Element types: IEEE 754 double and single precision. */
-export type DType = keyof DataByDType;
-
-export type NumberArray = Float64Array | Float32Array;
+export type { DType, DataByDType, NumberArray } from './memory.js';
 
 /** A dense array with a shape. Plain data: any object with these three properties is one. */
 export interface Tensor<D extends DType = DType> {
@@ -71,9 +57,8 @@ export function tensor(values: unknown, shape?: readonly number[], dtype?: DType
       argument: name,
     });
   }
-  const given = readArray(name, values);
-  checkBuffer(name, given.data);
-  const length = lengthOf(given.data);
+  const given = readArray(name, values) as GivenOnHost;
+  const length = checkMemory(given);
   const shapeTaken = shapeGiven ?? given.shape ?? [length];
   if (elementCount(name, shapeTaken) !== length) {
     throw shapeError(
@@ -90,6 +75,13 @@ export function tensor(values: unknown, shape?: readonly number[], dtype?: DType
   return { dtype: dtypeOf(data), shape: shapeTaken, data };
 }
 
+/** An array for the addon. @throws QpError ERR_QP_DTYPE */
+export function nativeArray(array: GivenArray, wanted: DType): NativeArray {
+  if (array.data !== undefined) return convert(array.name, array.data, array.dtype, wanted);
+  checkSame(array.name, array.dtype, wanted);
+  return gpuMemory(array);
+}
+
 /** Numbers from plain arrays take on the dtype that is wanted; typed arrays have theirs. */
 export function convert(
   name: string,
@@ -97,13 +89,16 @@ export function convert(
   given: DType | undefined,
   wanted: DType,
 ): NumberArray {
-  if (given !== undefined && given !== wanted) {
-    throw new QpError('ERR_QP_DTYPE', `${name} is ${given}; expected ${wanted} like the rest`, {
-      argument: name,
-    });
-  }
+  checkSame(name, given, wanted);
   if (dtypeOf(data) === wanted) return data;
   const converted = allocate(wanted, data.length);
   converted.set(data);
   return converted;
+}
+
+function checkSame(name: string, given: DType | undefined, wanted: DType): void {
+  if (given === undefined || given === wanted) return;
+  throw new QpError('ERR_QP_DTYPE', `${name} is ${given}; expected ${wanted} like the rest`, {
+    argument: name,
+  });
 }

@@ -30,7 +30,10 @@ export interface QpLayerData {
 }
 
 /** Options of {@link qpLayer}: those of the solver, and two of its own. */
-export interface QpLayerOptions extends Omit<SyncSolveOptions<'float32'>, 'dtype' | 'differentiable'> {
+export interface QpLayerOptions extends Omit<
+  SyncSolveOptions<'float32'>,
+  'dtype' | 'differentiable' | 'output'
+> {
   /**
    * What to do about a batch in which a problem was not solved: throw an error that names the first (default), nothing,
    * or call a function, for example to count them. After the last two, z is the best iterate there was.

@@ -32,7 +32,7 @@ const script = `
       const ones = (width) => ({ shape: [batch, width], data: new Float64Array(batch * width).fill(1) });
       const zeros = { shape: [batch, q], data: new Float64Array(batch * q) };
       const problem = { Q, p: draw(batch, n), G: draw(batch, m, n), h: ones(m), A: draw(batch, q, n), b: zeros };
-      const solution = qpSolveBatchSync(problem, { tolerance: 1e-13, precision });
+      const solution = qpSolveBatchSync(problem, { device: 'cpu', tolerance: 1e-13, precision });
       const gradients = solution.backwardSync({ dz: ones(n), dlambda: ones(m), dnu: ones(q) });
       const { z, lambda, nu, slack } = solution;
       const tensors = Object.entries({ z, lambda, nu, slack, ...gradients });

@@ -1,15 +1,26 @@
 #include "binding/addon.h"
 
+#include "binding/device_array.h"
 #include "binding/factorization.h"
 
 namespace optnet::binding {
 
 Addon::Addon(Napi::Env env, Napi::Object exports)
-    : factorization_class_(Napi::Persistent(Factorization::define(env))), tasks_(env) {
+    : factorization_class_(Napi::Persistent(Factorization::define(env))),
+      device_array_class_(Napi::Persistent(DeviceArray::define(env))),
+      tasks_(env) {
   DefineAddon(exports, {
                            InstanceMethod<&Addon::solve>("solve"),
                            InstanceMethod<&Addon::solve_sync>("solveSync"),
                            InstanceMethod<&Addon::cpu_info>("cpuInfo"),
+                           InstanceMethod<&Addon::devices>("devices"),
+                           InstanceMethod<&Addon::open_device>("openDevice"),
+                           InstanceMethod<&Addon::bytes_held>("bytesHeld"),
+                           InstanceMethod<&Addon::allocate_device>("allocateDevice"),
+                           InstanceMethod<&Addon::upload>("upload"),
+                           InstanceMethod<&Addon::upload_sync>("uploadSync"),
+                           InstanceMethod<&Addon::download>("download"),
+                           InstanceMethod<&Addon::download_sync>("downloadSync"),
                        });
 }
 

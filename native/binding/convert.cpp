@@ -1,17 +1,13 @@
 #include "binding/convert.h"
 
 #include <cmath>
+#include <cstdint>
 #include <limits>
+
+#include "binding/device_array.h"
 
 namespace optnet::binding {
 namespace {
-
-constexpr double kMaxSafeInteger = 9007199254740991.0;
-
-Napi::Object read_object(Napi::Value value, const char* name) {
-  if (!value.IsObject()) throw InvalidArgument(std::string(name) + " must be an object");
-  return value.As<Napi::Object>();
-}
 
 double read_number(Napi::Object object, const char* name) {
   const Napi::Value value = object.Get(name);
@@ -23,20 +19,6 @@ bool read_boolean(Napi::Object object, const char* name) {
   const Napi::Value value = object.Get(name);
   if (!value.IsBoolean()) throw InvalidArgument(std::string(name) + " must be a boolean");
   return value.As<Napi::Boolean>().Value();
-}
-
-/// A whole number between `low` and `high`.
-double read_count(Napi::Object object, const char* name, double low, double high) {
-  const double value = read_number(object, name);
-  const bool in_range = value >= low && value <= high;  // NaN is not
-  if (!in_range || std::floor(value) != value) {
-    throw InvalidArgument(std::string(name) + " must be a whole number in range");
-  }
-  return value;
-}
-
-int read_int(Napi::Object object, const char* name, int low = 0) {
-  return static_cast<int>(read_count(object, name, low, std::numeric_limits<int>::max()));
 }
 
 std::size_t product(std::size_t a, std::size_t b) {
@@ -79,39 +61,91 @@ std::size_t elements(bool batched, const Shape& shape, std::size_t rows, std::si
   return product(batched ? shape.batch : 1, product(rows, columns));
 }
 
+std::size_t size_of(DType dtype) { return dtype == DType::kFloat64 ? sizeof(double) : sizeof(float); }
+
+/// Where the elements of an array are.
+struct Elements {
+  void* data = nullptr;
+  bool on_device = false;
+  std::shared_ptr<cuda::DeviceArray> owner;  ///< null in host memory, and for other CUDA code's
+};
+
+/// Elements in a typed array, or in memory of the call's GPU.
+Elements read_anywhere(Napi::Value value, const char* name, DType dtype, std::size_t count, const Gpu& gpu) {
+  if (value.IsTypedArray()) return {read_elements(value, name, element_type(dtype), count), false, nullptr};
+  DeviceMemory memory = read_device_memory(value, name);
+  if (!gpu.device || memory.ordinal != gpu.ordinal) {
+    throw InvalidArgument(std::string(name) + " is not on the device that solves");
+  }
+  const std::size_t expected = product(count, size_of(dtype));
+  if (memory.bytes != expected) {
+    throw InvalidArgument(std::string(name) + " has " + std::to_string(memory.bytes) + " bytes, expected " +
+                          std::to_string(expected));
+  }
+  if (!memory.owner && memory.bytes != 0) {
+    if (reinterpret_cast<std::uintptr_t>(memory.data) % size_of(dtype) != 0) {
+      throw InvalidArgument(std::string(name) + " has a pointer that is not aligned to its elements");
+    }
+    check_pointer(gpu, memory.data, memory.bytes, name);
+  }
+  return {memory.data, true, std::move(memory.owner)};
+}
+
 Datum read_datum(Napi::Object problem, const char* name, DType dtype, const Shape& shape, int rows,
-                 int columns) {
+                 int columns, const Gpu& gpu) {
   const Napi::Object object = read_object(problem.Get(name), name);
   Datum datum;
   datum.batched = read_boolean(object, "batched");
-  datum.data = read_elements(object.Get("data"), name, element_type(dtype),
-                             elements(datum.batched, shape, rows, columns));
+  Elements read =
+      read_anywhere(object.Get("data"), name, dtype, elements(datum.batched, shape, rows, columns), gpu);
+  datum.data = read.data;
+  datum.on_device = read.on_device;
+  datum.owner = std::move(read.owner);
   return datum;
 }
 
 DType read_dtype(Napi::Object problem) {
-  const Array array = read_array(read_object(problem.Get("p"), "p").Get("data"), "p");
-  if (array.type == napi_float64_array) return DType::kFloat64;
-  if (array.type == napi_float32_array) return DType::kFloat32;
-  throw InvalidArgument("p must be a Float64Array or a Float32Array");
+  const Napi::Value value = problem.Get("dtype");
+  const std::string name = value.IsString() ? value.As<Napi::String>().Utf8Value() : "";
+  if (name == "float64") return DType::kFloat64;
+  if (name == "float32") return DType::kFloat32;
+  throw InvalidArgument("dtype must be 'float64' or 'float32'");
 }
 
 /// Reads arrays that are to be written, and keeps them.
 struct OutputReader {
   Napi::Object object;
-  KeptArrays& kept;
+  const Gpu& gpu;
+  Kept& kept;
+  enum class Place { kUnknown, kHost, kDevice } place = Place::kUnknown;  ///< of all that `write` read
 
   template <typename T>
   T* read(const char* name, napi_typedarray_type type, std::size_t length) {
     const Napi::Value value = object.Get(name);
     void* data = read_elements(value, name, type, length);
-    kept.push_back(value);
+    kept.written.push_back(value);
     return static_cast<T*>(data);
   }
 
-  void* read_optional(const char* name, napi_typedarray_type type, std::size_t length) {
-    return object.Get(name).IsUndefined() ? nullptr : read<void>(name, type, length);
+  /// One of several that must lie in the same memory.
+  void* write(const char* name, DType dtype, std::size_t count) {
+    const Napi::Value value = object.Get(name);
+    Elements read = read_anywhere(value, name, dtype, count, gpu);
+    const Place found = read.on_device ? Place::kDevice : Place::kHost;
+    if (place != Place::kUnknown && place != found) {
+      throw InvalidArgument(std::string(name) + " is not where the others are");
+    }
+    place = found;
+    if (!read.on_device) kept.written.push_back(value);
+    if (read.owner) kept.on_device.push_back(std::move(read.owner));
+    return read.data;
   }
+
+  void* write_optional(const char* name, DType dtype, std::size_t count) {
+    return object.Get(name).IsUndefined() ? nullptr : write(name, dtype, count);
+  }
+
+  bool on_device() const { return place == Place::kDevice; }
 };
 
 const char* argument_name(char argument) {
@@ -152,14 +186,52 @@ const char* failure_name(Failure::Code code) {
     case Failure::Code::kNotConvex: return "notConvex";
     case Failure::Code::kMemory: return "memory";
     case Failure::Code::kCancelled: return "cancelled";
+    case Failure::Code::kDevice: return "device";
     case Failure::Code::kNone: break;
   }
   return "invalid";
 }
 
+/// Whether the engine says where in the data it found it.
+bool has_place(Failure::Code code) {
+  return code == Failure::Code::kNotFinite || code == Failure::Code::kNotSymmetric ||
+         code == Failure::Code::kNotConvex;
+}
+
 }  // namespace
 
-Problem read_problem(Napi::Value value) {
+Napi::Object read_object(Napi::Value value, const char* name) {
+  if (!value.IsObject()) throw InvalidArgument(std::string(name) + " must be an object");
+  return value.As<Napi::Object>();
+}
+
+double read_count(Napi::Object object, const char* name, double low, double high) {
+  const double value = read_number(object, name);
+  const bool in_range = value >= low && value <= high;  // NaN is not
+  if (!in_range || std::floor(value) != value) {
+    throw InvalidArgument(std::string(name) + " must be a whole number in range");
+  }
+  return value;
+}
+
+int read_int(Napi::Object object, const char* name, int low) {
+  return static_cast<int>(read_count(object, name, low, std::numeric_limits<int>::max()));
+}
+
+HostArray read_host_array(Napi::Value value, const char* name) {
+  const Array array = read_array(value, name);
+  if (array.type == napi_float64_array) return {array.data, array.length * sizeof(double)};
+  if (array.type == napi_float32_array) return {array.data, array.length * sizeof(float)};
+  throw InvalidArgument(std::string(name) + " must be a Float64Array or a Float32Array");
+}
+
+int read_ordinal(Napi::Value problem) { return read_int(read_object(problem, "problem"), "device", -1); }
+
+void check_pointer(const Gpu& gpu, const void* data, std::size_t bytes, const char* name) {
+  if (Failure failure = gpu.device->check_pointer(data, bytes)) throw Refused(std::move(failure), name);
+}
+
+Problem read_problem(Napi::Value value, const Gpu& gpu) {
   const Napi::Object object = read_object(value, "problem");
   Problem problem;
   Shape& shape = problem.shape;
@@ -168,15 +240,15 @@ Problem read_problem(Napi::Value value) {
   shape.m = read_int(object, "m");
   shape.q = read_int(object, "q");
   problem.dtype = read_dtype(object);
-  problem.Q = read_datum(object, "Q", problem.dtype, shape, shape.n, shape.n);
-  problem.p = read_datum(object, "p", problem.dtype, shape, shape.n, 1);
+  problem.Q = read_datum(object, "Q", problem.dtype, shape, shape.n, shape.n, gpu);
+  problem.p = read_datum(object, "p", problem.dtype, shape, shape.n, 1, gpu);
   if (shape.m > 0) {
-    problem.G = read_datum(object, "G", problem.dtype, shape, shape.m, shape.n);
-    problem.h = read_datum(object, "h", problem.dtype, shape, shape.m, 1);
+    problem.G = read_datum(object, "G", problem.dtype, shape, shape.m, shape.n, gpu);
+    problem.h = read_datum(object, "h", problem.dtype, shape, shape.m, 1, gpu);
   }
   if (shape.q > 0) {
-    problem.A = read_datum(object, "A", problem.dtype, shape, shape.q, shape.n);
-    problem.b = read_datum(object, "b", problem.dtype, shape, shape.q, 1);
+    problem.A = read_datum(object, "A", problem.dtype, shape, shape.q, shape.n, gpu);
+    problem.b = read_datum(object, "b", problem.dtype, shape, shape.q, 1, gpu);
   }
   return problem;
 }
@@ -195,16 +267,18 @@ Settings read_settings(Napi::Value value) {
   return settings;
 }
 
-Results read_results(Napi::Value value, const Problem& problem, Timings& timings, KeptArrays& kept) {
-  OutputReader reader{read_object(value, "results"), kept};
+Results read_results(Napi::Value value, const Problem& problem, const Gpu& gpu, Timings& timings,
+                     Kept& kept) {
+  OutputReader reader{read_object(value, "results"), gpu, kept};
   const Shape& shape = problem.shape;
-  const napi_typedarray_type type = element_type(problem.dtype);
+  const DType dtype = problem.dtype;
   const std::size_t batch = shape.batch;
   Results results;
-  results.z = reader.read<void>("z", type, product(batch, shape.n));
-  results.lambda = reader.read<void>("lambda", type, product(batch, shape.m));
-  results.nu = reader.read<void>("nu", type, product(batch, shape.q));
-  results.slack = reader.read<void>("slack", type, product(batch, shape.m));
+  results.z = reader.write("z", dtype, product(batch, shape.n));
+  results.lambda = reader.write("lambda", dtype, product(batch, shape.m));
+  results.nu = reader.write("nu", dtype, product(batch, shape.q));
+  results.slack = reader.write("slack", dtype, product(batch, shape.m));
+  results.on_device = reader.on_device();
   results.objective = reader.read<double>("objective", napi_float64_array, batch);
   results.status = reader.read<std::uint8_t>("status", napi_uint8_array, batch);
   results.iterations = reader.read<std::int32_t>("iterations", napi_int32_array, batch);
@@ -224,29 +298,36 @@ Batched::Batched(const Problem& problem)
       A(problem.A.batched),
       b(problem.b.batched) {}
 
-Upstream read_upstream(Napi::Value value, const Shape& shape, DType dtype) {
-  KeptArrays not_kept;  // the engine copies them before the call returns
-  OutputReader reader{read_object(value, "upstream"), not_kept};
-  const napi_typedarray_type type = element_type(dtype);
+Upstream read_upstream(Napi::Value value, const Shape& shape, DType dtype, const Gpu& gpu, Kept& kept) {
+  const Napi::Object object = read_object(value, "upstream");
+  // What lies in host memory needs no keeping: the engine copies it before the call returns.
+  const auto read = [&](const char* name, int width, const void*& data, bool& on_device) {
+    const Napi::Value given = object.Get(name);
+    if (given.IsUndefined()) return;
+    Elements elements = read_anywhere(given, name, dtype, product(shape.batch, width), gpu);
+    data = elements.data;
+    on_device = elements.on_device;
+    if (elements.owner) kept.on_device.push_back(std::move(elements.owner));
+  };
   Upstream upstream;
-  upstream.dz = reader.read_optional("dz", type, product(shape.batch, shape.n));
-  upstream.dlambda = reader.read_optional("dlambda", type, product(shape.batch, shape.m));
-  upstream.dnu = reader.read_optional("dnu", type, product(shape.batch, shape.q));
+  read("dz", shape.n, upstream.dz, upstream.dz_on_device);
+  read("dlambda", shape.m, upstream.dlambda, upstream.dlambda_on_device);
+  read("dnu", shape.q, upstream.dnu, upstream.dnu_on_device);
   return upstream;
 }
 
 Gradients read_gradients(Napi::Value value, const Shape& shape, DType dtype, const Batched& batched,
-                         KeptArrays& kept) {
-  OutputReader reader{read_object(value, "gradients"), kept};
-  const napi_typedarray_type type = element_type(dtype);
+                         const Gpu& gpu, Kept& kept) {
+  OutputReader reader{read_object(value, "gradients"), gpu, kept};
   const std::size_t n = shape.n, m = shape.m, q = shape.q;
   Gradients gradients;
-  gradients.dQ = reader.read_optional("dQ", type, elements(batched.Q, shape, n, n));
-  gradients.dp = reader.read_optional("dp", type, elements(batched.p, shape, n, 1));
-  gradients.dG = reader.read_optional("dG", type, elements(batched.G, shape, m, n));
-  gradients.dh = reader.read_optional("dh", type, elements(batched.h, shape, m, 1));
-  gradients.dA = reader.read_optional("dA", type, elements(batched.A, shape, q, n));
-  gradients.db = reader.read_optional("db", type, elements(batched.b, shape, q, 1));
+  gradients.dQ = reader.write_optional("dQ", dtype, elements(batched.Q, shape, n, n));
+  gradients.dp = reader.write_optional("dp", dtype, elements(batched.p, shape, n, 1));
+  gradients.dG = reader.write_optional("dG", dtype, elements(batched.G, shape, m, n));
+  gradients.dh = reader.write_optional("dh", dtype, elements(batched.h, shape, m, 1));
+  gradients.dA = reader.write_optional("dA", dtype, elements(batched.A, shape, q, n));
+  gradients.db = reader.write_optional("db", dtype, elements(batched.b, shape, q, 1));
+  gradients.on_device = reader.on_device();
   return gradients;
 }
 
@@ -265,8 +346,8 @@ Napi::Object make_failure(Napi::Env env, const char* failure, const char* messag
 Napi::Object make_failure(Napi::Env env, const Failure& failure, const Batched& batched) {
   Napi::Object object = make_failure(env, failure_name(failure.code));
   const char* argument = argument_name(failure.argument);
-  if (argument != nullptr) {
-    object.Set("argument", argument);
+  if (argument != nullptr) object.Set("argument", argument);
+  if (argument != nullptr && has_place(failure.code)) {
     if (has_index(failure.argument, batched)) object.Set("index", static_cast<double>(failure.index));
     if (!is_upstream(failure.argument)) {
       object.Set("row", failure.row);
@@ -274,6 +355,7 @@ Napi::Object make_failure(Napi::Env env, const Failure& failure, const Batched& 
     }
   }
   if (failure.code == Failure::Code::kMemory) object.Set("bytes", static_cast<double>(failure.bytes));
+  if (!failure.message.empty()) object.Set("message", failure.message);
   return object;
 }
 

@@ -5,11 +5,14 @@
 #include <napi.h>
 
 #include <cstddef>
+#include <memory>
 #include <new>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "cuda/environment.h"
 #include "engine/problem.h"
 
 namespace optnet::binding {
@@ -20,11 +23,50 @@ class InvalidArgument : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// Arrays that worker threads write: what keeps them alive while they do.
-using KeptArrays = std::vector<Napi::Value>;
+/// A call that cannot be served, for a reason that the engine gave. Thrown and caught like the above.
+class Refused : public std::exception {
+ public:
+  explicit Refused(Failure failure, const char* argument = nullptr)
+      : failure(std::move(failure)), argument(argument) {}
+  Failure failure;
+  const char* argument;  ///< a name, or null
+};
 
-/// Reads a NativeProblem. The pointers are good until control goes back to JavaScript.
-Problem read_problem(Napi::Value value);
+constexpr double kMaxSafeInteger = 9007199254740991.0;
+
+Napi::Object read_object(Napi::Value value, const char* name);
+/// A whole number between `low` and `high`.
+double read_count(Napi::Object object, const char* name, double low, double high);
+int read_int(Napi::Object object, const char* name, int low = 0);
+
+/// A typed array of float64 or float32.
+struct HostArray {
+  void* data = nullptr;
+  std::size_t bytes = 0;
+};
+HostArray read_host_array(Napi::Value value, const char* name);
+
+/// What a call runs on: a GPU, or, without one, the CPU.
+struct Gpu {
+  std::shared_ptr<cuda::CudaDevice> device;
+  int ordinal = -1;
+};
+
+/// What keeps the arrays of a call alive while it runs.
+struct Kept {
+  std::vector<Napi::Value> written;                           ///< JavaScript's own, that worker threads write
+  std::vector<std::shared_ptr<cuda::DeviceArray>> on_device;  ///< read or written
+};
+
+/// The ordinal in a NativeProblem's `device`, -1 for the CPU.
+int read_ordinal(Napi::Value problem);
+
+/// Throws Refused unless [data, data + bytes) is memory of the GPU, where it can be told.
+void check_pointer(const Gpu& gpu, const void* data, std::size_t bytes, const char* name);
+
+/// Reads a NativeProblem. The pointers to host memory are good until control goes back to JavaScript; arrays
+/// on the GPU have their owners in the data.
+Problem read_problem(Napi::Value value, const Gpu& gpu);
 Settings read_settings(Napi::Value value);
 
 /// `copy` and `solve` take milliseconds; they are written when the call is done.
@@ -34,7 +76,7 @@ struct Timings {
 };
 
 /// Reads NativeResults, sized for `problem`, and adds every array to `kept`.
-Results read_results(Napi::Value value, const Problem& problem, Timings& timings, KeptArrays& kept);
+Results read_results(Napi::Value value, const Problem& problem, const Gpu& gpu, Timings& timings, Kept& kept);
 
 /// Which data of a problem have one value per problem: decides the size of a gradient, and whether an error
 /// names an index.
@@ -45,9 +87,10 @@ struct Batched {
   explicit Batched(const Problem& problem);
 };
 
-Upstream read_upstream(Napi::Value value, const Shape& shape, DType dtype);
+/// Adds what lies on the GPU to `kept`.
+Upstream read_upstream(Napi::Value value, const Shape& shape, DType dtype, const Gpu& gpu, Kept& kept);
 Gradients read_gradients(Napi::Value value, const Shape& shape, DType dtype, const Batched& batched,
-                         KeptArrays& kept);
+                         const Gpu& gpu, Kept& kept);
 
 Napi::Function read_callback(Napi::Value value, const char* name);
 
@@ -64,6 +107,10 @@ Napi::Value guarded(Napi::Env env, Body&& body) {
     throw;  // a JavaScript exception, which node-addon-api hands on
   } catch (const std::bad_alloc&) {
     return make_failure(env, "memory");
+  } catch (const Refused& refused) {
+    Napi::Object failure = make_failure(env, refused.failure, {});
+    if (refused.argument != nullptr) failure.Set("argument", refused.argument);
+    return failure;
   } catch (const std::exception& error) {
     return make_failure(env, "invalid", error.what());
   }

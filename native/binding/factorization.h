@@ -15,8 +15,9 @@ class Factorization : public Napi::ObjectWrap<Factorization> {
   /// The class, made once for each environment.
   static Napi::Function define(Napi::Env env);
 
-  static Napi::Object create(Napi::Env env, std::shared_ptr<Solution> solution, const Batched& batched,
-                             bool differentiable);
+  /// `gpu`: what solved it.
+  static Napi::Object create(Napi::Env env, std::shared_ptr<Solution> solution, const Gpu& gpu,
+                             const Batched& batched, bool differentiable);
 
   explicit Factorization(const Napi::CallbackInfo& info);
 
@@ -29,13 +30,15 @@ class Factorization : public Napi::ObjectWrap<Factorization> {
   Napi::Value dispose(const Napi::CallbackInfo& info);
   Napi::Value byte_length(const Napi::CallbackInfo& info);
   Napi::Value threads(const Napi::CallbackInfo& info);
+  Napi::Value backend(const Napi::CallbackInfo& info);
 
   /// Checks the arguments and makes the call that writes the gradients. Returns a NativeFailure, or an empty
   /// value.
-  Napi::Value prepare(const Napi::CallbackInfo& info, std::shared_ptr<Call>& call, KeptArrays& kept);
+  Napi::Value prepare(const Napi::CallbackInfo& info, std::shared_ptr<Call>& call, Kept& kept);
   void let_go(Napi::BasicEnv env);
 
   std::shared_ptr<Solution> solution_;  ///< null when disposed; a call that is running has a share of its own
+  Gpu gpu_;
   Batched batched_;
   bool differentiable_ = false;
   std::int64_t reported_bytes_ = 0;  ///< what V8's collector was told that the handle weighs

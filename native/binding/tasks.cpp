@@ -25,6 +25,13 @@ void call(Napi::Env env, const Napi::FunctionReference& callback, napi_value arg
   if (napi_get_and_clear_last_exception(env, &error) == napi_ok) napi_fatal_exception(env, error);
 }
 
+/// An array of `arrays` that JavaScript cannot reach, so that nothing can take one out.
+Napi::ObjectReference keep(Napi::Env env, const std::vector<Napi::Value>& arrays) {
+  Napi::Array kept = Napi::Array::New(env, arrays.size());
+  for (std::size_t i = 0; i < arrays.size(); ++i) kept.Set(static_cast<std::uint32_t>(i), arrays[i]);
+  return Napi::Persistent(kept.As<Napi::Object>());
+}
+
 }  // namespace
 
 Tasks::Tasks(Napi::Env env) : env_(env), pool_(std::make_unique<ThreadPool>()) {
@@ -40,27 +47,51 @@ void Tasks::clean_up(void* data) {
   for (const std::unique_ptr<Task>& task : tasks.running_) {
     if (task->control) task->control->cancelled = true;
   }
+  {
+    // A GPU's calls come to the pool at their end, so it must be there until the last has ended.
+    std::unique_lock<std::mutex> lock(tasks.mutex_);
+    tasks.ended_.wait(lock, [&] { return tasks.unfinished_ == 0; });
+  }
   tasks.pool_.reset();  // joins
   tasks.events_.clear();
   tasks.running_.clear();  // while references can still be deleted
   tasks.wake_up_.Release();
 }
 
-void Tasks::start(std::unique_ptr<Task> task, std::function<void()> finished) {
+void Tasks::start(std::unique_ptr<Task> task, Kept kept, std::function<void()> finished) {
   Task* started = task.get();
+  started->written = keep(env_, kept.written);
+  started->on_device = std::move(kept.on_device);
   if (running_.empty()) wake_up_.Ref(env_);
   running_.push_front(std::move(task));
   started->position = running_.begin();
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    ++unfinished_;
+  }
   try {
     started->call->start([this, started, finished = std::move(finished)] {
       if (finished) finished();
-      post({started, true});
+      end(started);
     });
   } catch (...) {  // no memory, or no thread to be had
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      --unfinished_;
+    }
     running_.erase(started->position);
     if (running_.empty()) wake_up_.Unref(env_);
     throw;
   }
+}
+
+/// Called by the thread that finished the call. Once posted, the task may be gone, and with it what called
+/// this.
+void Tasks::end(Task* task) {
+  post({task, true});
+  const std::lock_guard<std::mutex> lock(mutex_);
+  --unfinished_;
+  ended_.notify_all();  // under the lock: without it, all of this could be gone before it is done
 }
 
 void Tasks::watch_progress(Task& task) {
@@ -118,12 +149,6 @@ void Tasks::finish(Napi::Env env, Task* task) {
     return;  // the environment is being stopped: nobody is left to tell
   }
   call(env, owned->done, outcome);
-}
-
-Napi::ObjectReference keep(Napi::Env env, const KeptArrays& arrays) {
-  Napi::Array kept = Napi::Array::New(env, arrays.size());
-  for (std::size_t i = 0; i < arrays.size(); ++i) kept.Set(static_cast<std::uint32_t>(i), arrays[i]);
-  return Napi::Persistent(kept.As<Napi::Object>());
 }
 
 }  // namespace optnet::binding

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -24,10 +25,11 @@ namespace optnet::binding {
 /// which alone creates and destroys it (it holds references); the threads that work on it see a plain
 /// pointer.
 struct Task {
-  std::shared_ptr<Call> call;                         ///< what runs
-  std::shared_ptr<Control> control;                   ///< null where a call cannot be cancelled
-  std::function<Napi::Value(Napi::Env env)> outcome;  ///< what `done` is called with
-  Napi::ObjectReference kept;                         ///< the arrays that are being written
+  std::shared_ptr<Call> call;                                 ///< what runs
+  std::shared_ptr<Control> control;                           ///< null where a call cannot be cancelled
+  std::function<Napi::Value(Napi::Env env)> outcome;          ///< what `done` is called with
+  Napi::ObjectReference written;                              ///< JavaScript's arrays that it writes
+  std::vector<std::shared_ptr<cuda::DeviceArray>> on_device;  ///< a GPU's arrays that it reads or writes
   Napi::FunctionReference done;
   Napi::FunctionReference progress;  ///< may be empty
 
@@ -46,9 +48,9 @@ class Tasks {
 
   ThreadPool& pool() { return *pool_; }
 
-  /// Starts `task->call`. When it has finished, `finished` (if given) is called by another thread, and
-  /// `task->done` on the event loop, which is kept alive until then.
-  void start(std::unique_ptr<Task> task, std::function<void()> finished = nullptr);
+  /// Starts `task->call`, which works on `kept`. When it has finished, `finished` (if given) is called by
+  /// another thread, and `task->done` on the event loop, which is kept alive until then.
+  void start(std::unique_ptr<Task> task, Kept kept, std::function<void()> finished = nullptr);
 
   /// Makes `task.control` call `task.progress` on the event loop: the newest count, and not too often.
   void watch_progress(Task& task);
@@ -65,6 +67,7 @@ class Tasks {
   static void clean_up(void* data);
 
   void post(Event event);
+  void end(Task* task);
   void deliver(Napi::Env env);
   void finish(Napi::Env env, Task* task);
 
@@ -72,13 +75,12 @@ class Tasks {
   WakeUp wake_up_;  ///< carries no data: it only has `deliver` called on the event loop
 
   std::mutex mutex_;
-  std::vector<Event> events_;  ///< guarded by mutex_
+  std::condition_variable ended_;
+  std::vector<Event> events_;   ///< guarded by mutex_
+  std::size_t unfinished_ = 0;  ///< calls that a thread still works on; guarded by mutex_
 
   std::list<std::unique_ptr<Task>> running_;
   std::unique_ptr<ThreadPool> pool_;  ///< last: its threads use all of the above
 };
-
-/// An array of `arrays` that JavaScript cannot reach, so that nothing can take one out.
-Napi::ObjectReference keep(Napi::Env env, const KeptArrays& arrays);
 
 }  // namespace optnet::binding

@@ -20,7 +20,8 @@ struct BlockTeamSize {
 };
 // Counted, not measured yet: each 4×4 tile of the largest triangle should find a thread, up to what fills a
 // multiprocessor's float64 units (256 threads of 4 warps at a time).
-constexpr BlockTeamSize kBlockTeams[] = {{44, 64}, {64, 128}, {1 << 30, 256}};
+constexpr int kMostBlockThreads = 256;
+constexpr BlockTeamSize kBlockTeams[] = {{44, 64}, {64, 128}, {1 << 30, kMostBlockThreads}};
 
 /// The larger of a problem's sizes.
 inline int largest(const Dimensions& d) {

@@ -40,13 +40,15 @@ class DeviceArray {
 };
 
 /// What one Node environment (the main thread, or a worker thread) has on one GPU: streams, libraries'
-/// handles, memory pools. Made when first used, gone with the environment.
+/// handles, memory pools. Made when first used, gone with the environment. Arrays and solutions may outlive
+/// it there: they keep of it what they need. `pool` may be gone as soon as no call is running, and the code
+/// of this library once the last CudaDevice is: its destructor waits until the driver has left its callbacks.
 class CudaDevice : public Device {
  public:
   /// Fails with kDevice where the GPU cannot be used, saying why.
   static Failure create(int ordinal, ThreadPool& pool, std::shared_ptr<CudaDevice>& out);
 
-  /// Fails with kMemory.
+  /// `bytes` > 0. Fails with kMemory.
   virtual Failure allocate(std::size_t bytes, std::shared_ptr<DeviceArray>& out) = 0;
   /// A call that copies `bytes` from host memory, which is read before this returns.
   virtual Failure upload(const void* from, const std::shared_ptr<DeviceArray>& to,

@@ -8,6 +8,7 @@
 
 #include "cuda/kernel.h"
 //
+#include "cuda/crossovers.h"
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
 #include "cuda/mixed_backend.h"
@@ -109,6 +110,12 @@ struct Places {
   }
 };
 
+/// 128 registers a thread: 512 threads a multiprocessor.
+template <class Team>
+constexpr int kMostThreads = Team::kFitsWarp ? kLaneBlockThreads : kMostBlockThreads;
+template <class Team>
+constexpr int kResidentBlocks = 512 / kMostThreads<Team>;
+
 struct SolveKernelArgument {
   Plan plan;
   SolveArguments batch;
@@ -136,7 +143,8 @@ OPTNET_DEVICE TeamMemory memory_of_team(const Plan& plan, const Arguments& batch
 
 /// What follows from the data that the batch shares: one block.
 template <class B, FormKind kKind>
-OPTNET_GLOBAL void prepare_shared_kernel(const SolveKernelArgument argument) {
+OPTNET_GLOBAL void OPTNET_LAUNCH_BOUNDS(kMostThreads<BlockTeam>, kResidentBlocks<BlockTeam>)
+    prepare_shared_kernel(const SolveKernelArgument argument) {
   const auto& [plan, batch] = argument;
   Places<B, kKind> at(plan, memory_of_team<BlockTeam>(plan, batch, 0, plan.fast.end));
   at.place_matrices(batch.Q, batch.G, batch.A, 0);
@@ -145,7 +153,8 @@ OPTNET_GLOBAL void prepare_shared_kernel(const SolveKernelArgument argument) {
 }
 
 template <class Team, class B, FormKind kKind>
-OPTNET_GLOBAL void solve_kernel(const SolveKernelArgument argument) {
+OPTNET_GLOBAL void OPTNET_LAUNCH_BOUNDS(kMostThreads<Team>, kResidentBlocks<Team>)
+    solve_kernel(const SolveKernelArgument argument) {
   const auto& [plan, batch] = argument;
   const std::size_t i = problem_of_team<Team>(plan);
   if (i >= static_cast<std::size_t>(batch.batch)) return;
@@ -178,7 +187,8 @@ OPTNET_GLOBAL void solve_kernel(const SolveKernelArgument argument) {
 }
 
 template <class Team, class B, FormKind kKind>
-OPTNET_GLOBAL void adjoint_kernel(const AdjointKernelArgument argument) {
+OPTNET_GLOBAL void OPTNET_LAUNCH_BOUNDS(kMostThreads<Team>, kResidentBlocks<Team>)
+    adjoint_kernel(const AdjointKernelArgument argument) {
   const auto& [plan, batch] = argument;
   const std::size_t i = problem_of_team<Team>(plan);
   if (i >= static_cast<std::size_t>(batch.batch)) return;

@@ -10,6 +10,7 @@
 #include "emulation/builtins.h"
 
 #define OPTNET_GLOBAL
+#define OPTNET_LAUNCH_BOUNDS(threads, blocks)
 #define OPTNET_DEVICE
 #define OPTNET_FUNCTION
 #define OPTNET_NOINLINE_FUNCTION __attribute__((noinline))
@@ -19,6 +20,8 @@
 #else
 
 #define OPTNET_GLOBAL __global__
+/// Of a kernel: the largest block, and how many such blocks a multiprocessor should have registers for.
+#define OPTNET_LAUNCH_BOUNDS(threads, blocks) __launch_bounds__(threads, blocks)
 #define OPTNET_DEVICE __device__
 /// A function of native/solver, for the host and the GPU alike.
 #define OPTNET_FUNCTION __host__ __device__

@@ -1,4 +1,7 @@
 // Chooses kernels for a shape.
+#include <cstdlib>
+#include <cstring>
+
 #include "cuda/crossovers.h"
 #include "cuda/fused_instances.h"
 #include "solver/solve.h"
@@ -31,6 +34,15 @@ int block_team(const Dimensions& d, int most) {
   return threads < most ? threads : most;
 }
 
+/// For tests and measurements: OPTNET_CUDA_TIER=block, or library, leaves out the kernels for smaller
+/// problems.
+Tier first_tier() {
+  const char* name = std::getenv("OPTNET_CUDA_TIER");
+  if (name && std::strcmp(name, "block") == 0) return Tier::kBlock;
+  if (name && std::strcmp(name, "library") == 0) return Tier::kLibrary;
+  return Tier::kLanes;
+}
+
 }  // namespace
 
 const Kernels& fused_kernels(Precision precision) { return instance(precision).kernels; }
@@ -45,7 +57,8 @@ Plan make_plan(const Shape& shape, const Sharing& sharing, Precision precision, 
     instance(precision).lay_out(plan);
     return plan.shared_memory <= limits.shared_memory_per_block;
   };
-  if (const int lanes = lane_team(plan.d)) {
+  const Tier first = first_tier();
+  if (const int lanes = first == Tier::kLanes ? lane_team(plan.d) : 0) {
     plan.tier = Tier::kLanes;
     plan.team = lanes;
     plan.threads = kLaneBlockThreads;
@@ -54,6 +67,7 @@ Plan make_plan(const Shape& shape, const Sharing& sharing, Precision precision, 
   plan.tier = Tier::kBlock;
   plan.team = plan.threads = block_team(plan.d, limits.threads_per_block);
   for (const bool in_global : {false, true}) {
+    if (first == Tier::kLibrary) break;
     plan.reduced_in_global = in_global;
     if (fits()) return plan;
   }

@@ -107,8 +107,9 @@ struct Failure {
   char argument = ' ';    ///< 'Q', 'p', 'G', 'h', 'A', 'b', or 'z', 'l', 'n' for dz, dlambda, dnu
   std::size_t index = 0;  ///< problem in the batch (0 for a shared datum)
   int row = 0, column = 0;
-  std::size_t bytes = 0;     ///< kMemory: what was asked for
-  std::string message = {};  ///< kDevice: what happened; kMemory: whose memory, where it is not the machine's
+  std::size_t bytes = 0;  ///< kMemory: what was asked for
+  std::string message =
+      {};  ///< kDevice: what happened; kMemory: whose, as "the memory of cuda:0", unless it is the machine's
 
   explicit operator bool() const { return code != Code::kNone; }
 };

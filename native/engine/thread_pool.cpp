@@ -112,7 +112,8 @@ void ThreadPool::call(const std::shared_ptr<Running>& job, std::size_t threads) 
   while (threads_.size() < most && idle_ + (threads_.size() - started_) < queue_.size()) {
     threads_.emplace_back([this] { work(); });
   }
-  wake_.notify_all();  // under the lock: once the job has ended, the pool may be gone
+  // Under the lock: once it is let go, the job may end, and with it all that the pool's owner waits for.
+  wake_.notify_all();
 }
 
 void ThreadPool::work() {

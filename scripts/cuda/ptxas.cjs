@@ -29,7 +29,7 @@ function parse(output) {
 
 /** The kernels that a build folder holds, by readable name and target. Undefined where it has no CUDA backend. */
 function kernelsOf(build) {
-  const objects = path.join(root, build, 'CMakeFiles', 'optnet_cuda.dir', 'native', 'cuda');
+  const objects = path.resolve(root, build, 'CMakeFiles', 'optnet_cuda.dir', 'native', 'cuda');
   if (!fs.existsSync(objects)) return undefined;
   const logs = fs
     .readdirSync(objects)
@@ -55,7 +55,10 @@ function demangle(symbols) {
 function readable(name) {
   const plain = name
     .replaceAll(/\(anonymous namespace\)::|optnet::(cuda::)?|\((unsigned )?(int|long|bool)\)/g, '')
-    .replace(/^void /, '');
+    .replace(/^void /, '')
+    // Values of an enumeration come as numbers.
+    .replaceAll('(FormKind)0', 'range space')
+    .replaceAll('(FormKind)1', 'condensed');
   let depth = 0;
   for (let i = 0; i < plain.length; i++) {
     if (plain[i] === '<') depth++;
@@ -67,7 +70,7 @@ function readable(name) {
 
 /** The compiler of a build, as 13.0.88. */
 function compilerOf(build) {
-  const folder = path.join(root, build, 'CMakeFiles');
+  const folder = path.resolve(root, build, 'CMakeFiles');
   const files = fs
     .readdirSync(folder)
     .map((version) => path.join(folder, version, 'CMakeCUDACompiler.cmake'));

@@ -87,7 +87,7 @@ function compile() {
 
 /** What the planner decides for each GPU, if the build has the program that says it. */
 function plansOf(build) {
-  const program = path.join(root, build, 'scripts', 'cuda', 'optnet_plans');
+  const program = path.resolve(root, build, 'scripts', 'cuda', 'optnet_plans');
   if (fs.existsSync(program)) return JSON.parse(execFileSync(program, { encoding: 'utf8' }));
   return undefined;
 }
@@ -100,8 +100,8 @@ function readBudget() {
 /** JSON with one line for each kernel and target, and for each plan, for diffs. */
 function json(value) {
   const lines = JSON.stringify(value, null, 2).replaceAll(
-    /(\[|\{)\s+([^[\]{}]*?)\s+(\]|\})/g,
-    (_, open, items, close) => {
+    /(\[|\{)\s+([^[\]{}]*?)\s+[\]}]/g,
+    (_, open, items) => {
       const line = items.replaceAll(/\s+/g, ' ');
       return open === '[' ? `[${line}]` : `{ ${line} }`;
     },

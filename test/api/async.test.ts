@@ -6,7 +6,7 @@ import { failure } from '../support/errors.js';
 import { longProblem } from '../support/long.js';
 import { randomProblem } from '../support/problems.js';
 
-const lean = { differentiable: false };
+const lean = { device: 'cpu', differentiable: false } as const;
 
 describe('while a batch is being solved', () => {
   it('the event loop goes on', async () => {

@@ -1,9 +1,12 @@
-import { QpError, QpSolution, qpSolveBatch, qpSolveBatchSync, tensor } from '../../lib/index.js';
+import { DeviceTensor, QpError, qpSolveBatch, qpSolveBatchSync, tensor } from '../../lib/index.js';
+import type { DType, Output, QpSolution } from '../../lib/index.js';
 import { uniform } from '../support/random.js';
 
 const rounds = 2000;
 
 class Mine extends Error {}
+
+type Solution = QpSolution<DType, Output>;
 
 type Random = () => number;
 
@@ -109,6 +112,15 @@ const strange: ((random: Random) => unknown)[] = [
   () => ({ data: new Float64Array(4), shape: [2, 2], dtype: 'float32' }),
   () => ({ data: new Float64Array(0), shape: [0, 2] }),
   () => ({ get data() { return thrower(); }, shape: [2] }), // prettier-ignore
+  () => ({ pointer: 4096n, shape: [2], dtype: 'float64', device: 'cuda:0' }),
+  () => ({ pointer: 4096n, shape: [2, 2], dtype: 'float64', device: 'cuda' }),
+  () => ({ pointer: 4096n, shape: [1], dtype: 'float64', device: 'cuda:77' }),
+  () => ({ pointer: 1n, shape: [2 ** 40, 2 ** 40], dtype: 'float32', device: 'cuda:0' }),
+  () => ({ pointer: 2n ** 70n, shape: [2], dtype: 'float64', device: 'cuda:0' }),
+  () => ({ pointer: 8, shape: [2], dtype: 'float64', device: 'cuda:0' }),
+  () => ({ pointer: 4096n, shape: [2], device: 'cpu' }),
+  () => ({ get pointer() { return thrower(); }, shape: [2] }), // prettier-ignore
+  () => Object.create(DeviceTensor.prototype) as unknown,
   (random) => tensor(Float64Array.from({ length: 8 }, random), [2, 2, 2]),
   (random) => tensor(Float32Array.from({ length: 4 }, random), [2, 2]),
   (random) => Array.from({ length: Math.floor(random() * 5) }, random),
@@ -162,6 +174,7 @@ function malformedOptions(random: Random): unknown {
   if (random() < 0.05) return pick(random, strange)(random);
   const keys = [
     'device',
+    'output',
     'dtype',
     'precision',
     'tolerance',
@@ -174,6 +187,7 @@ function malformedOptions(random: Random): unknown {
   const key = pick(random, keys);
   const valid: Record<string, unknown[]> = {
     device: ['auto', 'cpu', 'cuda', 'cuda:1'],
+    output: ['host', 'device'],
     dtype: ['float64', 'float32'],
     precision: ['double', 'mixed', 'single'],
     tolerance: [1e-300, 1e-3, 1e300],
@@ -187,7 +201,7 @@ function malformedOptions(random: Random): unknown {
 }
 
 /** Arguments of backward for a solution that is not known yet. */
-function malformedBackward(random: Random): (solution: QpSolution) => [never, never] {
+function malformedBackward(random: Random): (solution: Solution) => [never, never] {
   if (random() < 0.3) return ({ z }) => [{ dz: z } as never, undefined as never];
   const part = pick(random, ['dz', 'dlambda', 'dnu', 'dx']);
   const upstream = random() < 0.1 ? pick(random, strange)(random) : { [part]: pick(random, strange)(random) };
@@ -214,9 +228,10 @@ it(`every one of ${rounds} malformed calls ends in a QpError or in a valid resul
   const pending: Promise<void>[] = [];
   const ends = { solved: 0, refused: 0, differentiated: 0 };
 
-  const check = (solution: QpSolution) => {
+  const check = (solution: Solution) => {
     const [batch, n] = solution.z.shape as [number, number];
-    expect(solution.z.data).toHaveLength(batch * n);
+    const z = solution.z instanceof DeviceTensor ? solution.z.toHostSync() : solution.z;
+    expect(z.data).toHaveLength(batch * n);
     expect(solution.status).toHaveLength(batch);
     ends.solved++;
   };

@@ -297,9 +297,14 @@ describe('a wrong problem is refused, with the argument and what was expected:',
 
 describe('a wrong option is refused:', () => {
   it.each<[string, QpErrorCode, unknown, RegExp]>([
-    ['an unknown one', 'ERR_QP_OPTION', { tolerence: 1 }, /unknown key "tolerence"; expected device, dtype/],
+    [
+      'an unknown one',
+      'ERR_QP_OPTION',
+      { tolerence: 1 },
+      /unknown key "tolerence"; expected device, output, dtype/,
+    ],
     ['an unknown device', 'ERR_QP_OPTION', { device: 'gpu' }, /device is "gpu"/],
-    ['a device that cannot serve', 'ERR_QP_DEVICE', { device: 'cuda:1' }, /'cuda:1' cannot be used: /],
+    ['a device that cannot serve', 'ERR_QP_DEVICE', { device: 'cuda:99' }, /'cuda:99' cannot be used: /],
     ['an unknown dtype', 'ERR_QP_OPTION', { dtype: 'float16' }, /dtype is "float16"/],
     ['an unknown precision', 'ERR_QP_OPTION', { precision: 1 }, /precision is 1/],
     ['a tolerance of zero', 'ERR_QP_OPTION', { tolerance: 0 }, /tolerance is 0; expected a positive number/],

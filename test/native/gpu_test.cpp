@@ -2,6 +2,7 @@
 // takes them.
 //   gpu_test [--short]      --short: little enough for a checker that is a hundred times slower
 // Without a GPU it says why, and is skipped.
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -90,20 +91,48 @@ double distance(const std::vector<double>& a, const std::vector<double>& b) {
   return largest(difference) / (1 + largest(b));
 }
 
+/// Problems with a known solution, clearly active or clearly inactive in each row: where neither λᵢ nor sᵢ is
+/// clearly the larger, derivatives are as sensitive as one likes. p = −(Qz + Gᵀλ + Aᵀν), h = Gz + s, b = Az.
+GeneratedBatch clear_cut(const Case& c, bool shared) {
+  GeneratedBatch batch(shared ? 1 : c.batch, c.n, c.m, c.q, 7);
+  batch.shape.batch = c.batch;
+  const auto n = std::size_t(c.n), m = std::size_t(c.m), q = std::size_t(c.q);
+  const std::size_t active = std::min(m / 2, (n - q) / 2);
+  for (std::size_t i = 0; i < batch.Q.size() / n; ++i) batch.Q[i * n + i % n] += c.n;
+  std::mt19937_64 random(8);
+  std::uniform_real_distribution<double> one(-1, 1), positive(1, 2);
+  std::vector<double> z(n), slack(m, 0.0);
+  batch.p.assign(c.batch * n, 0.0);
+  for (std::size_t i = 0; i < c.batch; ++i) {
+    const std::size_t k = shared ? 0 : i;
+    const double *Q = &batch.Q[k * n * n], *G = batch.G.data() + k * m * n, *A = batch.A.data() + k * q * n;
+    double* p = &batch.p[i * n];
+    if (k == i) {
+      for (double& x : z) x = one(random);
+      for (std::size_t r = active; r < m; ++r) slack[r] = positive(random);
+    }
+    for (std::size_t j = 0; j < n; ++j) {
+      for (std::size_t l = 0; l < n; ++l) p[j] -= Q[j * n + l] * z[l];
+    }
+    const auto rows = [&](std::size_t count, const double* matrix, double* right, bool inequality) {
+      for (std::size_t r = 0; r < count; ++r) {
+        const double multiplier = inequality ? (r < active ? positive(random) : 0) : one(random);
+        right[r] = inequality ? slack[r] : 0;
+        for (std::size_t j = 0; j < n; ++j) {
+          right[r] += matrix[r * n + j] * z[j];
+          p[j] -= matrix[r * n + j] * multiplier;
+        }
+      }
+    };
+    rows(m, G, batch.h.data() + k * m, true);
+    rows(q, A, batch.b.data() + k * q, false);
+  }
+  return batch;
+}
+
 template <class Scalar>
 void agree(Device& gpu, Device& cpu, const Case& c, bool shared, Precision precision) {
-  GeneratedBatch batch(shared ? 1 : c.batch, c.n, c.m, c.q, 7);
-  // Well-conditioned, so that what float32 loses is not the problem's doing.
-  const auto n = std::size_t(c.n);
-  for (std::size_t i = 0; i < batch.Q.size() / n; ++i) batch.Q[i * n + i % n] += c.n;
-  if (shared) {
-    const std::vector<double> p = batch.p;
-    for (std::size_t i = 1; i < c.batch; ++i) {
-      for (std::size_t j = 0; j < p.size(); ++j)
-        batch.p.push_back(p[(i + j) % p.size()] * (1 + 0.1 * double(i)));
-    }
-    batch.shape.batch = c.batch;
-  }
+  const GeneratedBatch batch = clear_cut(c, shared);
   Settings settings;
   const bool single = sizeof(Scalar) == 4;
   settings.tolerance = 1e-11;
@@ -127,8 +156,8 @@ void agree(Device& gpu, Device& cpu, const Case& c, bool shared, Precision preci
               : precision == Precision::kMixed ? "mixed"
                                                : "double",
               found.backend.c_str(), solution, gradients);
-  CHECK(solution <= (single ? 2e-2 : 1e-6));
-  CHECK(gradients <= (single ? 2e-1 : 1e-4));
+  CHECK(solution <= (single ? 5e-2 : 1e-6));
+  CHECK(gradients <= (single ? 5e-2 : 1e-6));
 }
 
 }  // namespace

@@ -196,7 +196,7 @@ class KernelTimes {
     adjoint.dz = Outputs::at(out.dp), adjoint.dlambda = Outputs::at(out.dh),
     adjoint.dnu = Outputs::at(out.db);
 
-    Kernels& kernels = fused_kernels(settings.precision);
+    const Kernels& kernels = fused_kernels(settings.precision);
     take(solve, inputs[0]);
     check(kernels.prepare_shared(plan, solve, stream_));
     const auto timed = [&](bool differentiable) {

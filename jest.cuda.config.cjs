@@ -1,0 +1,5 @@
+// The JavaScript tests with CUDA as the device: on the addon whose GPU is emulated, which the C++ tests build.
+const base = require('./jest.config.cjs');
+
+/** @type {import('jest').Config} */
+module.exports = { ...base, globalSetup: '<rootDir>/test/support/emulated.cjs' };

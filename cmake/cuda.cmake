@@ -7,6 +7,20 @@ set(OPTNET_CUDA_OLDEST 12.8)
 # Machine code for each, and the newest as PTX too, from which a driver makes code for what comes later.
 set(OPTNET_CUDA_RELEASE 75-real 80-real 86-real 89-real 90-real 100-real 120)
 
+# The types of the libraries' functions come from their headers; the libraries are looked for when they are used. Sets
+# OPTNET_HEADERS_ABSENT to one that is not there, or to nothing.
+macro(optnet_find_library_headers)
+  set(OPTNET_HEADERS_ABSENT "")
+  foreach(header IN ITEMS cublas_v2 cusolverDn)
+    find_path(OPTNET_INCLUDE_${header} ${header}.h NO_DEFAULT_PATH
+              PATHS ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES} ${PROJECT_SOURCE_DIR}/.cache/cuda-headers
+                    $ENV{CUDA_HOME}/include $ENV{CUDA_PATH}/include ${CMAKE_SYSTEM_INCLUDE_PATH} /usr/include)
+    if(NOT OPTNET_INCLUDE_${header})
+      set(OPTNET_HEADERS_ABSENT ${header}.h)
+    endif()
+  endforeach()
+endmacro()
+
 # Sets OPTNET_CUDA_ABSENT to why there can be no CUDA backend, or to nothing.
 macro(optnet_find_cuda)
   set(OPTNET_CUDA_ABSENT "")
@@ -40,15 +54,10 @@ macro(optnet_find_cuda)
       set(OPTNET_CUDA_ABSENT "it was compiled with CUDA ${OPTNET_NVCC_VERSION}, which is older than ${OPTNET_CUDA_OLDEST}")
     else()
       enable_language(CUDA)
-      # The types of the libraries' functions come from their headers; the libraries are looked for when they are used.
-      foreach(header IN ITEMS cublas_v2 cusolverDn)
-        find_path(OPTNET_INCLUDE_${header} ${header}.h NO_DEFAULT_PATH
-                  PATHS ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES} ${PROJECT_SOURCE_DIR}/.cache/cuda-headers
-                        $ENV{CUDA_HOME}/include $ENV{CUDA_PATH}/include ${CMAKE_SYSTEM_INCLUDE_PATH} /usr/include)
-        if(NOT OPTNET_INCLUDE_${header})
-          set(OPTNET_CUDA_ABSENT "it was compiled where there was no ${header}.h")
-        endif()
-      endforeach()
+      optnet_find_library_headers()
+      if(OPTNET_HEADERS_ABSENT)
+        set(OPTNET_CUDA_ABSENT "it was compiled where there was no ${OPTNET_HEADERS_ABSENT}")
+      endif()
     endif()
   endif()
 endmacro()

@@ -212,7 +212,7 @@ Failure BackwardCall::queue_chunk(Lane& lane, std::size_t first, std::size_t cou
   a.dz = adjoint(kZ, first);
   a.dlambda = adjoint(kLambda, first);
   a.dnu = adjoint(kNu, first);
-  OPTNET_CUDA(solution.kernels->adjoint(solution.plan, a, lane.stream));
+  OPTNET_KERNELS(solution.kernels, adjoint(solution.plan, a, lane.stream));
   return queue_gradients(lane, first, count);
 }
 

@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "cuda/kernels.h"
+
 namespace optnet::cuda {
 
 bool context_is_lost(cudaError_t error) {
@@ -41,6 +43,14 @@ Failure failure_of(cudaError_t error, const char* call) {
   if (context_is_lost(error)) {
     failure.message +=
         "; CUDA serves no more calls on this GPU in this process, only a new process can use it";
+  }
+  return failure;
+}
+
+Failure failure_of(cudaError_t error, const char* call, const Kernels& kernels) {
+  Failure failure = failure_of(error, call);
+  if (failure.code == Failure::Code::kDevice) {
+    if (const std::string said = kernels.last_error(); !said.empty()) failure.message += " (" + said + ")";
   }
   return failure;
 }

@@ -13,6 +13,10 @@ namespace optnet::cuda {
 /// unless the error is one after which the process's CUDA context is lost.
 Failure failure_of(cudaError_t error, const char* call);
 
+/// The same for a call of `kernels`, with what a library said.
+class Kernels;
+Failure failure_of(cudaError_t error, const char* call, const Kernels& kernels);
+
 /// Whether CUDA answers every later call in this process with the same error. Nothing brings such a context
 /// back but cudaDeviceReset, which would pull it away from all others who use the GPU in this process.
 bool context_is_lost(cudaError_t error);
@@ -28,6 +32,13 @@ inline void ignore(cudaError_t error) {
 #define OPTNET_CUDA(call)                                                                        \
   do {                                                                                           \
     if (::optnet::Failure failure_ = ::optnet::cuda::failure_of((call), #call)) return failure_; \
+  } while (false)
+
+/// The same for a function of `kernels`, a Kernels*: OPTNET_KERNELS(kernels, solve(…)).
+#define OPTNET_KERNELS(kernels, call)                                                                \
+  do {                                                                                               \
+    if (::optnet::Failure failure_ = ::optnet::cuda::failure_of((kernels)->call, #call, *(kernels))) \
+      return failure_;                                                                               \
   } while (false)
 
 /// The same for a call that returns a Failure itself.

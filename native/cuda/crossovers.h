@@ -1,6 +1,8 @@
 // Which kernels serve which size: all the numbers, and where each comes from.
 #pragma once
 
+#include <cstddef>
+
 #include "solver/settings.h"
 
 namespace optnet::cuda {
@@ -22,6 +24,15 @@ struct BlockTeamSize {
 // multiprocessor's float64 units (256 threads of 4 warps at a time).
 constexpr int kMostBlockThreads = 256;
 constexpr BlockTeamSize kBlockTeams[] = {{44, 64}, {64, 128}, {1 << 30, kMostBlockThreads}};
+
+/// Threads of the block that works on a problem between the libraries' routines.
+constexpr int kLibraryThreads = 256;
+
+/// Problems that the libraries' routines get at a time: as many as keep a GPU busy, as far as the memory
+/// that fills up an incomplete group allows.
+// Not measured yet.
+constexpr int kMostGroup = 64;
+constexpr std::size_t kGroupBytes = std::size_t{32} << 20;
 
 /// The larger of a problem's sizes.
 inline int largest(const Dimensions& d) {

@@ -60,15 +60,20 @@ struct Places {
   /// Shared memory before the vectors: TeamBackend's block and partial results.
   static constexpr std::size_t kHead = (kBlock + kWarp) * sizeof(T);
 
-  /// Points at the matrices of one problem, and measures their rows.
-  OPTNET_FUNCTION void place_matrices(const DeviceDatum& Q, const DeviceDatum& G, const DeviceDatum& A,
-                                      std::size_t problem) {
+  /// Points at the matrices of one problem.
+  OPTNET_FUNCTION void point_at_matrices(const DeviceDatum& Q, const DeviceDatum& G, const DeviceDatum& A,
+                                         std::size_t problem) {
     Data<B>& data = work.data;
     data.Q = {value(Q, problem), work.d.n, work.d.n};
     data.G = {value(G, problem), work.d.m, work.d.n};
     data.A = {value(A, problem), work.d.q, work.d.n};
-    measure_rows(data.G, data.G_norm);
-    measure_rows(data.A, data.A_norm);
+  }
+  /// The same, and measures their rows.
+  OPTNET_FUNCTION void place_matrices(const DeviceDatum& Q, const DeviceDatum& G, const DeviceDatum& A,
+                                      std::size_t problem) {
+    point_at_matrices(Q, G, A, problem);
+    measure_rows(work.data.G, work.data.G_norm);
+    measure_rows(work.data.A, work.data.A_norm);
   }
   OPTNET_FUNCTION void load_vector(const DeviceDatum& from, std::size_t problem, int size, T* to) const {
     const T* source = size > 0 ? value(from, problem) : nullptr;
@@ -83,6 +88,9 @@ struct Places {
     T* target = static_cast<T*>(to) + problem * size;
     b.each(size, [&](int i) { target[i] = from[i]; });
   }
+  OPTNET_FUNCTION static T* value(const DeviceDatum& datum, std::size_t problem) {
+    return const_cast<T*>(static_cast<const T*>(datum.data)) + problem * datum.stride;
+  }
 
  private:
   OPTNET_FUNCTION static std::byte* offset(std::byte* base, std::size_t bytes) {
@@ -91,9 +99,6 @@ struct Places {
   template <class U>
   OPTNET_FUNCTION static U* at(std::byte* base, std::size_t bytes) {
     return reinterpret_cast<U*>(base + bytes);
-  }
-  OPTNET_FUNCTION static T* value(const DeviceDatum& datum, std::size_t problem) {
-    return const_cast<T*>(static_cast<const T*>(datum.data)) + problem * datum.stride;
   }
 
   /// ‖row‖∞, 1 for a row of zeros.
@@ -153,21 +158,11 @@ OPTNET_GLOBAL void OPTNET_LAUNCH_BOUNDS(kMostThreads<Team>, kResidentBlocks<Team
   if (!definite && Team::rank() == 0) atomicMin(batch.indefinite, 0ULL);
 }
 
-template <class Team, class B, FormKind kKind>
-OPTNET_GLOBAL void OPTNET_LAUNCH_BOUNDS(kMostThreads<Team>, kResidentBlocks<Team>)
-    solve_kernel(const SolveKernelArgument argument) {
-  const auto& [plan, batch] = argument;
-  const std::size_t i = problem_of_team<Team>(plan);
-  if (i >= static_cast<std::size_t>(batch.batch)) return;
-  Places<B, kKind> at(plan, memory_of_team<Team>(plan, batch, i, plan.fast.end));
-  const Dimensions& d = plan.d;
-  at.place_matrices(batch.Q, batch.G, batch.A, i);
-  at.load_vector(batch.p, i, d.n, at.work.data.p);
-  at.load_vector(batch.h, i, d.m, at.work.data.h);
-  at.load_vector(batch.b, i, d.q, at.work.data.b);
-
-  const Report<B> report = solve(at.b, at.work, batch.settings, batch.differentiable);
-
+/// Writes the solution of problem i and what is reported of it.
+template <class Team, class Places, class B>
+OPTNET_DEVICE void store_results(const Places& at, const Report<B>& report, const SolveArguments& batch,
+                                 std::size_t i) {
+  const Dimensions& d = at.work.d;
   const Iterate<B>& x = at.work.x;
   at.store_row(x.z, batch.z, i, d.n);
   at.store_row(x.lambda, batch.lambda, i, d.m);
@@ -185,6 +180,24 @@ OPTNET_GLOBAL void OPTNET_LAUNCH_BOUNDS(kMostThreads<Team>, kResidentBlocks<Team
                                 : iterations >= batch.settings.max_iterations ? Status::kMaxIterations
                                                                               : Status::kNumericalError);
   if (!report.definite) atomicMin(batch.indefinite, batch.first + i);
+}
+
+template <class Team, class B, FormKind kKind>
+OPTNET_GLOBAL void OPTNET_LAUNCH_BOUNDS(kMostThreads<Team>, kResidentBlocks<Team>)
+    solve_kernel(const SolveKernelArgument argument) {
+  const auto& [plan, batch] = argument;
+  const std::size_t i = problem_of_team<Team>(plan);
+  if (i >= static_cast<std::size_t>(batch.batch)) return;
+  Places<B, kKind> at(plan, memory_of_team<Team>(plan, batch, i, plan.fast.end));
+  const Dimensions& d = plan.d;
+  at.place_matrices(batch.Q, batch.G, batch.A, i);
+  at.load_vector(batch.p, i, d.n, at.work.data.p);
+  at.load_vector(batch.h, i, d.m, at.work.data.h);
+  at.load_vector(batch.b, i, d.q, at.work.data.b);
+
+  const Report<B> report = solve(at.b, at.work, batch.settings, batch.differentiable);
+
+  store_results<Team>(at, report, batch, i);
 }
 
 template <class Team, class B, FormKind kKind>

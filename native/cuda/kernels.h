@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 #include "engine/problem.h"
 #include "solver/settings.h"
@@ -52,6 +53,9 @@ struct Plan {
   FastLayout fast;
   std::size_t setup = 0;          ///< bytes of a problem's workspace before what only its setup needs
   std::size_t shared_memory = 0;  ///< bytes a block
+  bool oracle = false;      ///< kLibrary: LU of the whole KKT matrix, which tests compare the forms with
+  int group = 0;            ///< kLibrary: problems that the libraries' routines get at a time, always
+  std::size_t problem = 0;  ///< kLibrary: bytes of a problem's workspace that are its alone
   Footprint footprint;
 
   /// Shared memory of one team in the adjoint: without R and the panel.
@@ -112,6 +116,8 @@ class Kernels {
   virtual cudaError_t solve(const Plan& plan, const SolveArguments& arguments, cudaStream_t stream) const = 0;
   virtual cudaError_t adjoint(const Plan& plan, const AdjointArguments& arguments,
                               cudaStream_t stream) const = 0;
+  /// What a library said when a function last failed; empty where CUDA's text for the error says it all.
+  virtual std::string last_error() const { return {}; }
 };
 
 /// The kernels of plan.tier kLanes or kBlock. They have no state.
@@ -119,5 +125,8 @@ const Kernels& fused_kernels(Precision precision);
 
 /// The plan for a shape. tier kLibrary where no fused kernel takes a problem of this size.
 Plan make_plan(const Shape& shape, const Sharing& sharing, Precision precision, const Limits& limits);
+
+/// Completes a plan of tier kLibrary whose form (or oracle), sizes, precision and sharing are chosen.
+void lay_out_library(Plan& plan, const Limits& limits);
 
 }  // namespace optnet::cuda

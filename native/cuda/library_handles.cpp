@@ -9,7 +9,8 @@ Failure LibraryHandles::create(std::shared_ptr<const Libraries> libraries, cudaS
                                std::unique_ptr<LibraryHandles>& out) {
   std::unique_ptr<LibraryHandles> handles(new LibraryHandles(std::move(libraries)));
   Failure failure;
-  failure.message = handles->open(stream, workspace, workspace_bytes);
+  failure.message = handles->open();
+  if (failure.message.empty()) failure.message = handles->move(stream, workspace, workspace_bytes);
   if (failure.message.empty()) {
     out = std::move(handles);
   } else {
@@ -19,18 +20,23 @@ Failure LibraryHandles::create(std::shared_ptr<const Libraries> libraries, cudaS
 }
 
 /// Empty, or why not.
-std::string LibraryHandles::open(cudaStream_t stream, void* workspace, std::size_t workspace_bytes) {
+std::string LibraryHandles::open() {
   const Libraries& l = *libraries_;
-  cublasStatus_t blas = l.create_blas(&blas_);
-  if (blas == CUBLAS_STATUS_SUCCESS) blas = l.set_blas_stream(blas_, stream);
+  if (const cublasStatus_t status = l.create_blas(&blas_); status != CUBLAS_STATUS_SUCCESS) {
+    return describe(l, status);
+  }
+  const cusolverStatus_t status = l.create_solver(&solver_);
+  return status == CUSOLVER_STATUS_SUCCESS ? "" : describe(l, status);
+}
+
+std::string LibraryHandles::move(cudaStream_t stream, void* workspace, std::size_t workspace_bytes) {
+  const Libraries& l = *libraries_;
+  cublasStatus_t blas = l.set_blas_stream(blas_, stream);
   // In this order: a change of stream puts the workspace back to the library's own.
   if (blas == CUBLAS_STATUS_SUCCESS) blas = l.set_blas_workspace(blas_, workspace, workspace_bytes);
   if (blas != CUBLAS_STATUS_SUCCESS) return describe(l, blas);
-
-  cusolverStatus_t solver = l.create_solver(&solver_);
-  if (solver == CUSOLVER_STATUS_SUCCESS) solver = l.set_solver_stream(solver_, stream);
-  if (solver != CUSOLVER_STATUS_SUCCESS) return describe(l, solver);
-  return "";
+  const cusolverStatus_t solver = l.set_solver_stream(solver_, stream);
+  return solver == CUSOLVER_STATUS_SUCCESS ? "" : describe(l, solver);
 }
 
 LibraryHandles::~LibraryHandles() {

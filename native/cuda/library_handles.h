@@ -10,8 +10,8 @@
 
 namespace optnet::cuda {
 
-/// One handle of each library, on one stream of the GPU that was current when they were made. Used by one
-/// thread at a time.
+/// One handle of each library, of the GPU that was current when they were made, on one stream at a time. Used
+/// by one thread at a time.
 class LibraryHandles {
  public:
   /// What NVIDIA recommends for its largest GPUs; a smaller one may make products slower.
@@ -20,6 +20,8 @@ class LibraryHandles {
   /// `workspace`: memory of the GPU, aligned to 256 bytes, that outlives the handles. Fails with kDevice.
   static Failure create(std::shared_ptr<const Libraries> libraries, cudaStream_t stream, void* workspace,
                         std::size_t workspace_bytes, std::unique_ptr<LibraryHandles>& out);
+  /// Moves them to another stream and workspace. Empty, or why not.
+  std::string move(cudaStream_t stream, void* workspace, std::size_t workspace_bytes);
   ~LibraryHandles();
   LibraryHandles(const LibraryHandles&) = delete;
   LibraryHandles& operator=(const LibraryHandles&) = delete;
@@ -30,7 +32,7 @@ class LibraryHandles {
 
  private:
   explicit LibraryHandles(std::shared_ptr<const Libraries> libraries) : libraries_(std::move(libraries)) {}
-  std::string open(cudaStream_t stream, void* workspace, std::size_t workspace_bytes);
+  std::string open();
 
   std::shared_ptr<const Libraries> libraries_;
   cublasHandle_t blas_ = nullptr;

@@ -77,6 +77,7 @@ Plan make_plan(const Shape& shape, const Sharing& sharing, Precision precision, 
   plan.condensed = choose_form(plan.d) == FormKind::kCondensed;
   plan.precision = precision;
   plan.sharing = sharing;
+  lay_out_library(plan, limits);
   return plan;
 }
 

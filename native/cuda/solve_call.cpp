@@ -143,7 +143,7 @@ Failure SolveCall::queue_shared() {
   auto* flags = reinterpret_cast<Flags*>(lane.memory + at_.block);
   OPTNET_TRY(inputs_.queue_shared(gpu(), input_memory(lane), &flags->bad, lane.stream));
   if (solution_->plan.footprint.shared > 0) {
-    OPTNET_CUDA(solution_->kernels->prepare_shared(solution_->plan, arguments(lane, 0, 1), lane.stream));
+    OPTNET_KERNELS(solution_->kernels, prepare_shared(solution_->plan, arguments(lane, 0, 1), lane.stream));
   }
   if (chunks_.lanes == 2) {
     Event ready;
@@ -188,7 +188,7 @@ SolveArguments SolveCall::arguments(const Lane& lane, std::size_t first, std::si
 Failure SolveCall::queue_chunk(Lane& lane, std::size_t first, std::size_t count) {
   auto* flags = reinterpret_cast<Flags*>(lane.memory + at_.block);
   OPTNET_TRY(inputs_.queue_chunk(gpu(), input_memory(lane), first, count, &flags->bad, lane.stream));
-  OPTNET_CUDA(solution_->kernels->solve(solution_->plan, arguments(lane, first, count), lane.stream));
+  OPTNET_KERNELS(solution_->kernels, solve(solution_->plan, arguments(lane, first, count), lane.stream));
   return queue_results(lane, first, count);
 }
 

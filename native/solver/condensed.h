@@ -71,14 +71,18 @@ class Condensed {
   }
 
   OPTNET_LARGE_FUNCTION void factor(const B& b, const Data<B>& data, const Real* weights) {
+    weigh(b, data, weights);
+    b.add_weighted_gram(data.Q, data.G, w_factor, gram_work, H);
+    saddle.factor(b, H);
+    saddle.factor_equalities(b, data.A);
+  }
+  /// The part of `factor` that is not dense linear algebra.
+  OPTNET_FUNCTION void weigh(const B& b, const Data<B>& data, const Real* weights) {
     const Real most(static_cast<Scalar>(kLargestFactorWeight)), curvature = root_mean_diagonal(b, data);
     b.each(d.m, [&](int i) {
       w[i] = weights[i];
       w_factor[i] = min(weights[i], most * curvature / data.G_norm[i]);
     });
-    b.add_weighted_gram(data.Q, data.G, w_factor, gram_work, H);
-    saddle.factor(b, H);
-    saddle.factor_equalities(b, data.A);
   }
 
   /// The KKT system of RangeSpace::solve_kkt, refined: dz in place of az, dν in place of aν.
@@ -100,10 +104,21 @@ class Condensed {
   OPTNET_FUNCTION void keep_factor(const B& b, const Data<B>& data, const Real* weights) {
     factor(b, data, weights);
   }
+  OPTNET_FUNCTION void weigh_end(const B& b, const Data<B>& data, const Real* weights) {
+    weigh(b, data, weights);
+  }
   OPTNET_FUNCTION void solve_kkt_end(const B& b, const Data<B>& data, Real* z, const Real* alambda, Real* nu,
                                      Real* dlambda) const {
     solve_kkt(b, data, z, alambda, nu, dlambda);
   }
+
+  /// What is factored, for a backend that does so outside.
+  struct Matrices {
+    const SaddlePoint<B>& saddle;
+    const typename B::WeightedGram& gram_work;
+    const Real* w_factor;
+  };
+  OPTNET_FUNCTION Matrices matrices() const { return {saddle, gram_work, w_factor}; }
 
  private:
   static constexpr int kRefinementSteps = 2;

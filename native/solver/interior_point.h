@@ -125,15 +125,28 @@ class InteriorPoint {
 
   /// Predictor, corrector and step, with Newton's matrix factored.
   OPTNET_LARGE_FUNCTION void advance() {
-    const Real one(Scalar(1)), inverse_m(m > 0 ? static_cast<Scalar>(1.0 / m) : Scalar(0));
-    Real *const lambda = x.lambda, *const s = x.s;
-    Real *const dlambda = v.dlambda, *const ds = v.ds, *const t = v.t;
+    predictor();
+    system.solve(v.t);
+    corrector();
+    system.solve(v.t);
+    step();
+  }
 
+  // The parts of `advance`, for systems that are solved outside: work.t is to be solved for after the first
+  // two.
+
+  OPTNET_FUNCTION void predictor() {
+    Real *const s = x.s, *const ds = v.ds, *const t = v.t;
     b.each(m, [&](int i) {  // affine scaling: rc = s
       ds[i] = s[i];
       t[i] = v.r[i] + s[i];
     });
-    system.solve(t);
+  }
+
+  OPTNET_FUNCTION void corrector() {
+    const Real one(Scalar(1)), inverse_m(m > 0 ? static_cast<Scalar>(1.0 / m) : Scalar(0));
+    Real *const lambda = x.lambda, *const s = x.s;
+    Real *const dlambda = v.dlambda, *const ds = v.ds, *const t = v.t;
     const Real affine = one / max(finish_direction(), one);
     const Real mu_affine = inverse_m * b.sum(m, [&](int i) {
       return (s[i] + affine * ds[i]) * (lambda[i] + affine * dlambda[i]);
@@ -146,7 +159,12 @@ class InteriorPoint {
       ds[i] = rc;
       t[i] = v.r[i] + rc;
     });
-    system.solve(t);
+  }
+
+  OPTNET_FUNCTION void step() {
+    const Real one(Scalar(1));
+    Real *const lambda = x.lambda, *const s = x.s;
+    Real *const dlambda = v.dlambda, *const ds = v.ds;
     const Real inverse_step = finish_direction();  // 1 / the largest step that keeps s, λ ≥ 0
     // After a short step, stay further inside: nearly degenerate problems otherwise stick to the boundary.
     const Real near = min(max(Real(Scalar(0.995)), one - state.mu), Real(Scalar(0.9995)));

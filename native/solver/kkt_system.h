@@ -64,11 +64,16 @@ class KktSystem {
   OPTNET_FUNCTION void factor(const Real* w) { form.factor(b, data, w); }
 
   OPTNET_FUNCTION void solve(Real* t) {
-    b.each(d.n, [&](int j) { dz[j] = -rz[j]; });
-    b.each(d.q, [&](int k) { dnu[k] = -rnu[k]; });
+    negate_residuals();
     form.solve_kkt(b, data, dz, t, dnu, dlambda);
     b.each(d.m, [&](int i) { t[i] = dlambda[i]; });
   }
+  // The same in two halves, for a form that is solved outside.
+  OPTNET_FUNCTION void ask(const Real* t) {
+    negate_residuals();
+    form.ask(b, dz, t, dnu);
+  }
+  OPTNET_FUNCTION void answer(Real* t) { form.answer(b, dz, t, dnu); }
 
   OPTNET_FUNCTION void step(Real alpha, Mask done) {
     b.each(d.n, [&](int j) { x.z[j] = select(done, x.z[j], fma(alpha, dz[j], x.z[j])); });
@@ -92,6 +97,11 @@ class KktSystem {
   Iterate<B>& x;
   Real *rz, *rnu, *dz, *dnu, *dlambda, *best_z, *best_nu;
   Real *term, *size;  // one product Cᵀv; the largest term of each row of rz
+
+  OPTNET_FUNCTION void negate_residuals() {
+    b.each(d.n, [&](int j) { dz[j] = -rz[j]; });
+    b.each(d.q, [&](int k) { dnu[k] = -rnu[k]; });
+  }
 
   OPTNET_FUNCTION void add_term(const typename B::Matrix& C, const Real* v) {
     b.multiply_transpose(C, v, term);

@@ -123,9 +123,13 @@ class RangeSpace {
   }
 
   /// Newton's matrix with W = diag(weights).
-  OPTNET_FUNCTION void factor(const B& b, const Data<B>&, const Real* weights) {
-    b.each(d.m, [&](int i) { w[i] = weights[i]; });
+  OPTNET_FUNCTION void factor(const B& b, const Data<B>& data, const Real* weights) {
+    weigh(b, data, weights);
     b.factor_scaled(R, w, T);
+  }
+  /// The part of `factor` that is not dense linear algebra.
+  OPTNET_FUNCTION void weigh(const B& b, const Data<B>&, const Real* weights) {
+    b.each(d.m, [&](int i) { w[i] = weights[i]; });
   }
 
   /// The KKT system   | Q   Gᵀ   Aᵀ | |dz|   |az|
@@ -137,9 +141,12 @@ class RangeSpace {
   }
 
   /// Keeps T of the solution for the derivative: `solve_kkt_end` needs neither R nor another factorisation.
-  OPTNET_FUNCTION void keep_factor(const B& b, const Data<B>&, const Real* weights) {
-    b.each(d.m, [&](int i) { w_end[i] = weights[i]; });
+  OPTNET_FUNCTION void keep_factor(const B& b, const Data<B>& data, const Real* weights) {
+    weigh_end(b, data, weights);
     b.factor_scaled(R, w_end, T_end);
+  }
+  OPTNET_FUNCTION void weigh_end(const B& b, const Data<B>&, const Real* weights) {
+    b.each(d.m, [&](int i) { w_end[i] = weights[i]; });
   }
   OPTNET_FUNCTION void solve_kkt_end(const B& b, const Data<B>&, Real* z, const Real* alambda, Real* nu,
                                      Real* dlambda) const {
@@ -148,6 +155,17 @@ class RangeSpace {
       b.solve_upper(T_end, t);
     });
   }
+
+  /// What is factored, for a backend that does so outside.
+  struct Matrices {
+    const SaddlePoint<B>& saddle;
+    const typename B::Matrix &Y, &V;
+    const typename B::Triangle& R;
+    const typename B::Factor& T;
+    const typename B::Triangle& T_end;
+    const Real *w, *w_end;
+  };
+  OPTNET_FUNCTION Matrices matrices() const { return {saddle, Y, V, R, T, T_end, w, w_end}; }
 
  private:
   Dimensions d;

@@ -7,7 +7,8 @@
 
 namespace optnet {
 
-enum class FormKind { kRangeSpace, kCondensed };
+/// kFullKkt (solver/full_kkt.h) is never chosen by shape.
+enum class FormKind { kRangeSpace, kCondensed, kFullKkt };
 
 /// Range space costs m³/3 flops an iteration, condensed n²m + n³/3.
 OPTNET_FUNCTION inline FormKind choose_form(const Dimensions& d) {
@@ -100,9 +101,33 @@ class Solve {
           return advance(method(system));
         }
         return nullptr;
-      case Stage::kFull: return advance(method(work.kkt));
+      case Stage::kFull:
+        if constexpr (kKind == FormKind::kFullKkt) {
+          work.kkt.answer(work.v.t);
+          auto last = method(work.kkt);
+          last.step();
+          return measure(last);
+        } else {
+          return advance(method(work.kkt));
+        }
       default: return nullptr;
     }
+  }
+
+  // A form that is solved outside too (FormKind::kFullKkt) needs it twice between two calls of `next`:
+  //     while (const Real* w = solve.next()) {
+  //       <factor with w>  solve.predict();  <solve>  solve.correct();  <solve>
+  //     }
+  OPTNET_FUNCTION void predict() {
+    if (state.stage == Stage::kStart) return work.form.ask_start(b, work.data);
+    method(work.kkt).predictor();
+    work.kkt.ask(work.v.t);
+  }
+  OPTNET_FUNCTION void correct() {
+    if (state.stage == Stage::kStart) return work.form.answer_start(b, work.x);
+    work.kkt.answer(work.v.t);
+    method(work.kkt).corrector();
+    work.kkt.ask(work.v.t);
   }
 
   /// Right after the end.

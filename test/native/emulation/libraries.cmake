@@ -1,5 +1,5 @@
 # The doubles of cuBLAS and cuSOLVER, and their tests. Included by test/native, where the libraries' headers are.
-set(OPTNET_CUDA_INCLUDE ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES} ${OPTNET_INCLUDE_cublas_v2} ${OPTNET_INCLUDE_cusolverDn})
+set(OPTNET_CUDA_INCLUDE ${OPTNET_CUDA_HEADERS} ${OPTNET_INCLUDE_cublas_v2} ${OPTNET_INCLUDE_cusolverDn})
 
 add_library(optnet_emulated_libraries STATIC emulation/libraries.cpp emulation/cublas.cpp emulation/cusolver.cpp)
 target_include_directories(optnet_emulated_libraries PUBLIC ../../native .)

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,8 +14,8 @@ namespace optnet::emulation {
 
 /// What the double knows of the GPU that it is emulated with. Each may be left out.
 struct LibraryHooks {
-  /// Without it, addresses are only checked for null and for their alignment.
-  std::function<bool(const void*)> is_device_pointer;
+  /// Without it, or where it cannot tell, addresses are only checked for null and for their alignment.
+  std::function<std::optional<bool>(const void*)> is_device_pointer;
   std::function<int()> current_device;
   /// Puts work into a stream. Without it, work is done when it is called for.
   std::function<void(cudaStream_t, std::function<void()>)> enqueue;

@@ -79,14 +79,15 @@ class Arguments {
     address(name, data);
     const auto& is_device = library_hooks().is_device_pointer;
     if (!is_device) return;
-    require(is_device(data), name + " is not in device memory");
-    require(is_device(reinterpret_cast<const char*>(data + count) - 1), name + " ends outside device memory");
+    require(is_device(data).value_or(true), name + " is not in device memory");
+    require(is_device(reinterpret_cast<const char*>(data + count) - 1).value_or(true),
+            name + " ends outside device memory");
   }
   template <class T>
   void host(const std::string& name, T* data) const {
     address(name, data);
     const auto& is_device = library_hooks().is_device_pointer;
-    require(!is_device || !is_device(data), name + " is not in host memory");
+    require(!is_device || !is_device(data).value_or(false), name + " is not in host memory");
   }
   template <class T>
   void matrix(const std::string& name, T* data, int rows, int columns, int ld, int batch = 1,

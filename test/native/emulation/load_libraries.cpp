@@ -7,10 +7,11 @@
 namespace optnet::cuda {
 namespace {
 
-bool is_device_pointer(const void* address) {
+/// Of a lost device nothing can be said.
+std::optional<bool> is_device_pointer(const void* address) {
   cudaPointerAttributes attributes{};
-  return cudaPointerGetAttributes(&attributes, address) == cudaSuccess &&
-         attributes.type == cudaMemoryTypeDevice;
+  if (cudaPointerGetAttributes(&attributes, address) != cudaSuccess) return std::nullopt;
+  return attributes.type == cudaMemoryTypeDevice;
 }
 
 int current_device() {

@@ -2,4 +2,10 @@
 const base = require('./jest.config.cjs');
 
 /** @type {import('jest').Config} */
-module.exports = { ...base, globalSetup: '<rootDir>/test/support/emulated.cjs' };
+module.exports = {
+  ...base,
+  globalSetup: '<rootDir>/test/support/emulated.cjs',
+  // What needs no device, or is not about this one.
+  testPathIgnorePatterns: ['/test/cuda/', '/test/sudoku/(?!training)', '/test/instruction-sets'],
+  maxWorkers: '100%',
+};

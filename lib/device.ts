@@ -1,6 +1,6 @@
 import type { Factorization, GpuInfo, NativeFailure } from '../binding.js';
 
-import { QpError, clause, describe, deviceError, errorOf } from './errors.js';
+import { QpError, clause, describe, deviceError, errorOf, sentence } from './errors.js';
 import { native } from './native.js';
 
 /** A GPU by name: 'cuda:0' is the first one. */
@@ -105,8 +105,8 @@ function describeGpu(info: GpuInfo): GpuDevice | UnusableDevice {
   const { ordinal, reason, name: gpu, computeCapability, totalMemory, freeMemory, libraries } = info;
   if (!info.usable) {
     return gpu === ''
-      ? { name: 'cuda', usable: false, reason }
-      : { name: gpuName(ordinal), usable: false, reason, gpu };
+      ? { name: 'cuda', usable: false, reason: sentence(reason) }
+      : { name: gpuName(ordinal), usable: false, reason: sentence(reason), gpu };
   }
   return {
     name: gpuName(ordinal),

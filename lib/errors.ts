@@ -120,6 +120,11 @@ export function clause(sentence: string): string {
   return first + sentence.slice(1).replace(/\.$/, '');
 }
 
+/** Its opposite. */
+export function sentence(clause: string): string {
+  return `${clause[0]!.toUpperCase()}${clause.slice(1).replace(/\.$/, '')}.`;
+}
+
 function deviceMessage({ argument, message = 'The GPU failed.' }: NativeFailure): string {
   return argument === undefined ? clause(message) : `${argument}: ${clause(message)}`;
 }

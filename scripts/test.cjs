@@ -1,19 +1,52 @@
 'use strict';
-// `npm test`: sets up, then runs the C++ tests and the JavaScript tests. Arguments go to jest, which then runs alone.
+// `npm test`: sets up, then runs the C++ tests, and the JavaScript tests on each device: the CPU, an emulated GPU, and a real
+// one where there is one. Arguments go to jest, which then runs alone, on the CPU.
 const { spawnSync } = require('node:child_process');
+const fs = require('node:fs');
 const path = require('node:path');
 const { setup } = require('./setup.cjs');
 const { root } = require('./setup/run.cjs');
 
 setup({ tests: true });
 
+const noGpu = { CUDA_VISIBLE_DEVICES: '' };
 const jestArgs = process.argv.slice(2);
-const suites = [
-  ...(jestArgs.length > 0 ? [] : [['ctest', ['--test-dir', 'build', '--output-on-failure']]]),
-  [process.execPath, [path.join(root, 'node_modules/jest/bin/jest.js'), ...jestArgs]],
-];
-// Both run, whatever becomes of the first.
-const failed = suites.filter(
-  ([command, args]) => spawnSync(command, args, { cwd: root, stdio: 'inherit' }).status !== 0,
-);
+const suites =
+  jestArgs.length > 0
+    ? [jest('CPU', jestArgs, noGpu)]
+    : [
+        { name: 'C++', command: 'ctest', args: ['--test-dir', 'build', '--output-on-failure'], env: {} },
+        jest('CPU', [], noGpu),
+        emulated(),
+        real(),
+      ];
+// All run, whatever becomes of the first.
+const failed = suites.filter(({ name, missing, command, args, env }) => {
+  if (missing !== undefined) console.log(`\nSkipped: ${name}: ${missing}`);
+  else console.log(`\n${name}`);
+  if (missing !== undefined) return false;
+  return (
+    spawnSync(command, args, { cwd: root, stdio: 'inherit', env: { ...process.env, ...env } }).status !== 0
+  );
+});
 process.exitCode = failed.length > 0 ? 1 : 0;
+
+function jest(device, args, env) {
+  const script = path.join(root, 'node_modules/jest/bin/jest.js');
+  return { name: `JavaScript, ${device}`, command: process.execPath, args: [script, ...args], env };
+}
+
+function emulated() {
+  const suite = jest('emulated GPU', ['--config', 'jest.cuda.config.cjs'], {});
+  const built = fs.existsSync(path.join(root, 'build/emulated/optnet_emulated.node'));
+  return built ? suite : { ...suite, missing: "CUDA's headers were not there when the tests were built." };
+}
+
+function real() {
+  const suite = jest('GPU', [], {});
+  const gpus = require(path.join(root, 'dist/index.js'))
+    .devices()
+    .filter(({ name }) => name !== 'cpu');
+  if (gpus.some(({ usable }) => usable)) return suite;
+  return { ...suite, missing: gpus.map(({ reason }) => reason).join(' ') };
+}

@@ -5,7 +5,7 @@ namespace optnet::cuda {
 namespace {
 
 // Why, as the build found it (cmake/cuda.cmake).
-constexpr const char* kReason = "This build of optnet has no CUDA backend: " OPTNET_CUDA_ABSENT ".";
+constexpr const char* kReason = "this build of optnet has no CUDA backend: " OPTNET_CUDA_ABSENT;
 
 }  // namespace
 

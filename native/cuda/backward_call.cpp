@@ -24,17 +24,17 @@ BackwardCall::BackwardCall(std::shared_ptr<SolutionState> solution, const Gradie
   const Problem& layout = solution_->layout;
   const int lengths[] = {layout.shape.n, layout.shape.m, layout.shape.q};
   for (int v : {kZ, kLambda, kNu}) vectors_[v].length = static_cast<std::size_t>(lengths[v]);
-  want('p', gradients.dp, layout.p.batched, kZ, false, 1);
-  want('h', gradients.dh, layout.h.batched, kLambda, false, -1);
-  want('b', gradients.db, layout.b.batched, kNu, false, -1);
-  want('Q', gradients.dQ, layout.Q.batched, kZ, true, 0.5);
-  want('G', gradients.dG, layout.G.batched, kLambda, true, 1);
-  want('A', gradients.dA, layout.A.batched, kNu, true, 1);
+  want(gradients.dp, layout.p.batched, kZ, false, 1);
+  want(gradients.dh, layout.h.batched, kLambda, false, -1);
+  want(gradients.db, layout.b.batched, kNu, false, -1);
+  want(gradients.dQ, layout.Q.batched, kZ, true, 0.5);
+  want(gradients.dG, layout.G.batched, kLambda, true, 1);
+  want(gradients.dA, layout.A.batched, kNu, true, 1);
 }
 
-void BackwardCall::want(char name, void* to, bool batched, int vector, bool is_matrix, double factor) {
+void BackwardCall::want(void* to, bool batched, int vector, bool is_matrix, double factor) {
   const std::size_t elements = product(vectors_[vector].length, is_matrix ? vectors_[kZ].length : 1);
-  if (to && elements > 0) wanted_.push_back({name, to, batched, vector, is_matrix, factor, elements, 0});
+  if (to && elements > 0) wanted_.push_back({to, batched, vector, is_matrix, factor, elements, 0});
 }
 
 Failure BackwardCall::take_upstream(const Upstream& upstream) {

@@ -33,7 +33,6 @@ class BackwardCall final : public StreamCall {
 
   /// A gradient that is asked for.
   struct Wanted {
-    char name = ' ';
     void* to = nullptr;
     bool batched = false;
     int vector = 0;          ///< for dp, dh, db: sign × the adjoint of this one
@@ -53,7 +52,7 @@ class BackwardCall final : public StreamCall {
   BackwardCall(std::shared_ptr<SolutionState> solution, const Gradients& gradients);
   Failure take_upstream(const Upstream& upstream);
 
-  void want(char name, void* to, bool batched, int vector, bool is_matrix, double factor);
+  void want(void* to, bool batched, int vector, bool is_matrix, double factor);
   std::size_t lay_out_fixed();
   std::size_t lay_out_lane(std::size_t problems);
   Failure reserve_memory();

@@ -31,7 +31,12 @@ Failure failure_of(cudaError_t error, const char* call) {
   ignore(error);
   Failure failure;
   failure.code = error == cudaErrorMemoryAllocation ? Failure::Code::kMemory : Failure::Code::kDevice;
-  if (failure.code == Failure::Code::kMemory) return failure;
+  if (failure.code == Failure::Code::kMemory) {
+    int ordinal = 0;
+    ignore(cudaGetDevice(&ordinal));
+    failure.message = "the memory of cuda:" + std::to_string(ordinal);
+    return failure;
+  }
   failure.message.assign(call, std::strcspn(call, "("));
   failure.message +=
       std::string(" failed with ") + cudaGetErrorName(error) + ": " + cudaGetErrorString(error);

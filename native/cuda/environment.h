@@ -16,7 +16,7 @@ namespace optnet::cuda {
 /// One GPU, or the reason why there is none.
 struct DeviceInfo {
   bool usable = false;
-  std::string reason;  ///< why not, in one sentence
+  std::string reason;  ///< why not: a clause
   int ordinal = 0;
   std::string name;                               ///< the vendor's, "NVIDIA H200"
   std::string compute_capability;                 ///< "9.0"

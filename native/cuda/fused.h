@@ -146,15 +146,16 @@ OPTNET_DEVICE TeamMemory memory_of_team(const Plan& plan, const Arguments& batch
           batch.workspace + problem * plan.footprint.workspace, shared_memory() + Team::index() * fast};
 }
 
-/// What follows from the data that the batch shares: one block.
-template <class B, FormKind kKind>
-OPTNET_GLOBAL void OPTNET_LAUNCH_BOUNDS(kMostThreads<BlockTeam>, kResidentBlocks<BlockTeam>)
+/// What follows from the data that the batch shares, by one team: of the same size as those that solve, for
+/// the same bits as without sharing.
+template <class Team, class B, FormKind kKind>
+OPTNET_GLOBAL void OPTNET_LAUNCH_BOUNDS(kMostThreads<Team>, kResidentBlocks<Team>)
     prepare_shared_kernel(const SolveKernelArgument argument) {
   const auto& [plan, batch] = argument;
-  Places<B, kKind> at(plan, memory_of_team<BlockTeam>(plan, batch, 0, plan.fast.end));
+  Places<B, kKind> at(plan, memory_of_team<Team>(plan, batch, 0, plan.fast.end));
   at.place_matrices(batch.Q, batch.G, batch.A, 0);
   const bool definite = at.work.form.prepare(at.b, at.work.data, true);
-  if (!definite && BlockTeam::rank() == 0) atomicMin(batch.indefinite, 0ULL);
+  if (!definite && Team::rank() == 0) atomicMin(batch.indefinite, 0ULL);
 }
 
 /// Writes the solution of problem i and what is reported of it.
@@ -233,9 +234,10 @@ class FusedKernels final : public Kernels {
  public:
   cudaError_t prepare_shared(const Plan& plan, const SolveArguments& arguments,
                              cudaStream_t stream) const override {
-    return with_form(plan, [&](auto form) {
-      return run(prepare_shared_kernel<Backend<BlockTeam>, decltype(form)::value>, dim3(1),
-                 dim3(plan.threads), plan.fast.end, SolveKernelArgument{plan, arguments}, stream);
+    return with_team(plan, [&](auto team, auto form) {
+      using Team = decltype(team);
+      return run(prepare_shared_kernel<Team, Backend<Team>, decltype(form)::value>, dim3(1), dim3(plan.team),
+                 plan.fast.end, SolveKernelArgument{plan, arguments}, stream);
     });
   }
   cudaError_t solve(const Plan& plan, const SolveArguments& arguments, cudaStream_t stream) const override {

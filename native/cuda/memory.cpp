@@ -145,6 +145,11 @@ std::size_t Heap::kept() {
   return std::max<std::size_t>(reserved, used_) - used_;
 }
 
+std::size_t Heap::bytes_kept() {
+  const std::lock_guard lock(mutex_);
+  return kept();
+}
+
 Failure Heap::available(std::size_t& bytes) {
   std::size_t free = 0, total = 0;
   OPTNET_CUDA(cudaMemGetInfo(&free, &total));

@@ -56,7 +56,9 @@ class Heap : public std::enable_shared_from_this<Heap> {
   Failure order(cudaStream_t stream);
   /// Waits until what was allocated so far is there, for whoever may use it.
   Failure settle();
-  /// Bytes that can be had: the GPU's free ones, and those kept here.
+  /// Bytes that are kept here, to be had at once.
+  std::size_t bytes_kept();
+  /// Bytes that can be had: those, and the GPU's free ones. Asking the driver takes its time.
   Failure available(std::size_t& bytes);
   /// Bytes allocated and kept.
   std::size_t bytes_held();

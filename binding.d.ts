@@ -169,7 +169,7 @@ export function cpuInfo(): CpuInfo;
 /** A GPU, or the reason why there is none. */
 export interface GpuInfo {
   usable: boolean;
-  /** Why not, in one sentence. */
+  /** Why not: a clause. */
   reason: string;
   ordinal: number;
   /** The vendor's; empty where there is no GPU. */
@@ -182,12 +182,12 @@ export interface GpuInfo {
   /** CUDA's, 13000 for 13.0. */
   driverVersion: number;
   runtimeVersion: number;
-  /** Why cuBLAS and cuSOLVER cannot be had, in one sentence; empty where they were found or not looked for. */
+  /** Why cuBLAS and cuSOLVER cannot be had: a clause; empty where they were found or not looked for. */
   libraries: string;
 }
 
-/** Every GPU; never empty. */
-export function devices(): GpuInfo[];
+/** Every GPU; never empty. Where the libraries are looked for, they are loaded. */
+export function devices(lookForLibraries?: boolean): GpuInfo[];
 
 /** Gets a GPU ready, which otherwise happens when it is first used; 'device' says why that cannot be. */
 export function openDevice(ordinal: number): NativeFailure | undefined;

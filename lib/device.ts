@@ -95,7 +95,7 @@ function cpu(): Device {
 
 function gpus(): Device[] {
   try {
-    return native().devices().map(describeGpu);
+    return native().devices(true).map(describeGpu);
   } catch {
     return [{ name: 'cuda', usable: false, reason: 'The native addon could not be loaded.' }];
   }
@@ -117,7 +117,7 @@ function describeGpu(info: GpuInfo): GpuDevice | UnusableDevice {
     freeMemory,
     memoryHeld: native().bytesHeld(ordinal) as number,
     driver: versionName(info.driverVersion),
-    ...(libraries === '' ? {} : { libraries }),
+    ...(libraries === '' ? {} : { libraries: sentence(libraries) }),
   };
 }
 

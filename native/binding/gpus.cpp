@@ -101,7 +101,8 @@ Gpu Addon::gpu(int ordinal) {
 
 Napi::Value Addon::devices(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  const std::vector<cuda::DeviceInfo> found = cuda::devices();
+  const std::vector<cuda::DeviceInfo> found =
+      cuda::devices(info[0].IsBoolean() && info[0].As<Napi::Boolean>().Value());
   Napi::Array list = Napi::Array::New(env, found.size());
   for (std::size_t i = 0; i < found.size(); ++i) {
     list.Set(static_cast<std::uint32_t>(i), describe(env, found[i]));

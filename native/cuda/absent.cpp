@@ -9,7 +9,7 @@ constexpr const char* kReason = "this build of optnet has no CUDA backend: " OPT
 
 }  // namespace
 
-std::vector<DeviceInfo> devices() {
+std::vector<DeviceInfo> devices(bool) {
   DeviceInfo none;
   none.reason = kReason;
   return {none};

@@ -7,6 +7,7 @@
 #include "cuda/current_device.h"
 #include "cuda/data_kernels.h"
 #include "cuda/gpu.h"
+#include "cuda/libraries.h"
 #include "cuda/nvml.h"
 #include "cuda/solution.h"
 
@@ -144,7 +145,7 @@ class OpenDevice final : public CudaDevice {
 
 }  // namespace
 
-std::vector<DeviceInfo> devices() {
+std::vector<DeviceInfo> devices(bool look_for_libraries) {
   int driver = 0, runtime = 0, count = 0;
   ignore(cudaDriverGetVersion(&driver));
   ignore(cudaRuntimeGetVersion(&runtime));
@@ -161,6 +162,10 @@ std::vector<DeviceInfo> devices() {
     none.reason = reason_for_none(error, driver, runtime);
     found.push_back(none);
   }
+  std::string missing;
+  std::shared_ptr<const Libraries> libraries;
+  if (look_for_libraries && found.front().usable) missing = load_libraries(libraries).message;
+  for (DeviceInfo& info : found) info.libraries = info.usable ? missing : "";
   return found;
 }
 

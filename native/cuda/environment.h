@@ -27,7 +27,8 @@ struct DeviceInfo {
 };
 
 /// Every GPU of the machine; never empty, never fails.
-std::vector<DeviceInfo> devices();
+/// `look_for_libraries`: fills in DeviceInfo::libraries, which loads them where they are.
+std::vector<DeviceInfo> devices(bool look_for_libraries = false);
 
 /// A piece of a GPU's memory; it is given back, in the order of the environment's work, when the last share
 /// of it goes.

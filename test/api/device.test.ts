@@ -1,7 +1,8 @@
 import { devices, qpSolveBatch, qpSolveBatchSync, toDevice, toDeviceSync } from '../../lib/index.js';
 import type { CudaArray, QpErrorCode } from '../../lib/index.js';
-import { describeWithoutGpu } from '../support/devices.js';
+import { describeWithoutGpu, gpu } from '../support/devices.js';
 import { failure } from '../support/errors.js';
+import { runNode } from '../support/node.js';
 
 const problem = {
   Q: [
@@ -265,14 +266,14 @@ describeWithoutGpu('without a GPU', () => {
   it('there is one entry for CUDA, with the reason in one sentence', () => {
     expect(devices()).toHaveLength(2);
     expect(devices()[1]).toMatchObject({ name: 'cuda', usable: false });
-    expect(reason).toMatch(/^[A-Z][^.]+\.$/);
+    expect(reason).toMatch(/^[A-Z](?:[^.]|\.\d)+\.$/);
   });
 
   it('the CPU solves, and says why', () => {
     using solution = qpSolveBatchSync(problem);
     const { device } = solution;
     expect(device.name).toBe('cpu');
-    expect(device.reason).toMatch(/^No GPU can be used: [^.]+\.$/);
+    expect(device.reason).toMatch(/^No GPU can be used: (?:[^.]|\.\d)+\.$/);
     expect(device.reason.slice(-20)).toBe(reason.slice(-20));
   });
 
@@ -286,5 +287,58 @@ describeWithoutGpu('without a GPU', () => {
     const error = await failure('ERR_QP_DEVICE', call);
     expect(error.message.slice(-20)).toBe(reason.slice(0, -1).slice(-20));
     expect(error.argument).toBe(argument);
+  });
+});
+
+// What the machine has can be chosen only where it is emulated.
+const describeEmulated = gpu?.gpu === 'Emulated GPU' ? describe : describe.skip;
+
+describeEmulated('the same addon, on a machine without (needs an emulated one)', () => {
+  const script = `
+    const { devices, qpSolveBatchSync } = require('optnet');
+    const solved = (options) => {
+      const solution = qpSolveBatchSync({ Q: [[2]], p: [-4], G: [[1]], h: [1] }, options);
+      return [solution.device.name, solution.z.data[0].toFixed(6)];
+    };
+    const [, cuda] = devices();
+    console.log(JSON.stringify({ cuda, auto: solved(), cpu: solved({ device: 'cpu' }) }));`;
+
+  it.each<[string, Record<string, string>, RegExp]>([
+    ['a driver', { OPTNET_EMULATED_DRIVER: '0' }, /^No NVIDIA driver was found\.$/],
+    [
+      'a driver that is new enough',
+      { OPTNET_EMULATED_DRIVER: '12020' },
+      /^The NVIDIA driver supports CUDA 12\.2, this build needs \d+\.\d+: update it\.$/,
+    ],
+    ['a GPU', { OPTNET_EMULATED_DEVICES: '0' }, /^The NVIDIA driver finds no GPU that it may use\.$/],
+    [
+      'a GPU that is new enough',
+      { OPTNET_EMULATED_COMPUTE_CAPABILITY: '61' },
+      /^The GPU is too old: it has compute capability 6\.1, and 7\.5 is the oldest that works\.$/,
+    ],
+  ])('%s: the CPU serves, and the reason is one sentence', async (_, env, reason) => {
+    const { stdout, stderr, exitCode } = await runNode(script, { env });
+    expect([stderr, exitCode]).toEqual(['', 0]);
+    const { cuda, auto, cpu } = JSON.parse(stdout) as Record<string, { usable: boolean; reason: string }>;
+    expect(cuda!.usable).toBe(false);
+    expect(cuda!.reason).toMatch(reason);
+    expect([auto, cpu]).toEqual([
+      ['cpu', '1.000000'],
+      ['cpu', '1.000000'],
+    ]);
+  });
+
+  it('cuBLAS: what needs no library is solved on the GPU, and devices() says what is missing', async () => {
+    const { stdout, stderr, exitCode } = await runNode(script, { env: { OPTNET_EMULATED_LIBRARIES: '0' } });
+    expect([stderr, exitCode]).toEqual(['', 0]);
+    const { cuda, auto, cpu } = JSON.parse(stdout) as Record<string, { usable: boolean; libraries: string }>;
+    expect(cuda).toMatchObject({
+      usable: true,
+      libraries: expect.stringMatching(/^CuBLAS [^.]+\.$/i) as string,
+    });
+    expect([auto, cpu]).toEqual([
+      ['cuda:0', '1.000000'],
+      ['cpu', '1.000000'],
+    ]);
   });
 });

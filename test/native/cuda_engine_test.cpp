@@ -755,7 +755,10 @@ void devices_say_why_they_cannot_be_used() {
     return devices[0].reason;
   };
   CHECK(reason_with([](emulation::Machine&) {}).empty());
-  CHECK(reason_with([](emulation::Machine& m) { m.driver = false; }) == "no NVIDIA driver was found");
+  CHECK(reason_with([](emulation::Machine& m) { m.driver = 0; }) == "no NVIDIA driver was found");
+  CHECK(reason_with([](emulation::Machine& m) { m.driver = 12020; }) ==
+        "the NVIDIA driver supports CUDA 12.2, this build needs " + std::to_string(CUDART_VERSION / 1000) +
+            "." + std::to_string(CUDART_VERSION % 1000 / 10) + ": update it");
   CHECK(reason_with([](emulation::Machine& m) { m.devices = 0; }) ==
         "the NVIDIA driver finds no GPU that it may use");
   CHECK(reason_with([](emulation::Machine& m) { m.compute_capability = 61; }) ==

@@ -593,11 +593,11 @@ void launches_keep_to_the_limits() {
 void a_machine_without_a_gpu_says_so() {
   Machine machine;
   int count = -1, version = -1;
-  machine.driver = false;
+  machine.driver = 0;
   emulation::configure(machine);
   CHECK(cudaGetDeviceCount(&count) == cudaErrorInsufficientDriver && count == 0);
   CHECK(cudaDriverGetVersion(&version) == cudaSuccess && version == 0);
-  machine.driver = true;
+  machine.driver = CUDART_VERSION;
   machine.devices = 0;
   emulation::configure(machine);
   CHECK(cudaGetDeviceCount(&count) == cudaErrorNoDevice && count == 0);

@@ -11,13 +11,16 @@ export interface Ran {
 }
 
 /** Runs a script in a process of its own, which sees the package by its name. */
-export function runNode(script: string, { esm = false, flags = [] as string[] } = {}): Promise<Ran> {
+export function runNode(
+  script: string,
+  { esm = false, flags = [] as string[], env = {} } = {},
+): Promise<Ran> {
   const type = `--input-type=${esm ? 'module' : 'commonjs'}`;
   return new Promise((resolve) => {
     execFile(
       process.execPath,
       [...flags, type, '-e', script],
-      { cwd: root, timeout: 25_000 },
+      { cwd: root, timeout: 25_000, env: { ...process.env, ...env } },
       (error, stdout, stderr) => {
         resolve({
           exitCode: error ? (error.code ?? null) : 0,

@@ -3,6 +3,7 @@
 #include <cuda_runtime_api.h>
 
 #include "emulation/libraries.h"
+#include "emulation/machine.h"
 
 namespace optnet::cuda {
 namespace {
@@ -31,6 +32,11 @@ Failure load_libraries(std::shared_ptr<const Libraries>& out) {
     emulation::set_library_hooks(hooks);
     return true;
   }();
+  if (!emulation::machine().libraries) {
+    Failure failure{Failure::Code::kDevice};
+    failure.message = "cuBLAS could not be loaded: the emulated machine has none";
+    return failure;
+  }
   out = set ? emulation::emulated_libraries() : nullptr;
   return {};
 }

@@ -1,14 +1,18 @@
 // The emulated machine: what GPUs it has, what goes wrong with them, and what a program has left on them.
 #pragma once
 
+#include <cuda_runtime_api.h>
+
 #include <cstddef>
 
 namespace optnet::emulation {
 
 /// As the environment says at the first call of CUDA, or as `configure` does.
 struct Machine {
-  bool driver = true;  ///< OPTNET_EMULATED_DRIVER, 0 for none
-  int devices = 1;     ///< OPTNET_EMULATED_DEVICES
+  int driver =
+      CUDART_VERSION;     ///< OPTNET_EMULATED_DRIVER: the CUDA that it serves, 13000 for 13.0; 0 for none
+  bool libraries = true;  ///< OPTNET_EMULATED_LIBRARIES, 0 for none: cuBLAS and cuSOLVER
+  int devices = 1;        ///< OPTNET_EMULATED_DEVICES
   // of each device:
   std::size_t memory = std::size_t{4} << 30;  ///< OPTNET_EMULATED_MEMORY, in bytes
   std::size_t shared_memory =

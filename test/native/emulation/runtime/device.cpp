@@ -137,7 +137,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
 
 cudaError_t cudaDriverGetVersion(int* version) {
   const std::lock_guard lock(mutex());
-  *version = state().machine.driver ? CUDART_VERSION : 0;
+  *version = state().machine.driver;
   return cudaSuccess;
 }
 

@@ -16,6 +16,7 @@ std::unique_ptr<State> from_environment() {
   auto state = std::make_unique<State>();
   Machine& m = state->machine;
   read("OPTNET_EMULATED_DRIVER", m.driver);
+  read("OPTNET_EMULATED_LIBRARIES", m.libraries);
   read("OPTNET_EMULATED_DEVICES", m.devices);
   read("OPTNET_EMULATED_MEMORY", m.memory);
   read("OPTNET_EMULATED_SHARED_MEMORY", m.shared_memory);
@@ -93,7 +94,7 @@ cudaError_t record(cudaError_t error) {
 cudaError_t refuse(Needs needs) {
   State& s = state();
   if (is_callback_thread()) return cudaErrorNotPermitted;
-  if (!s.machine.driver) return cudaErrorInsufficientDriver;
+  if (s.machine.driver < CUDART_VERSION) return cudaErrorInsufficientDriver;
   if (s.machine.devices == 0) return cudaErrorNoDevice;
   if (needs == Needs::kContext && s.device(current_ordinal()).lost) return cudaErrorLaunchFailure;
   return cudaSuccess;

@@ -8,4 +8,5 @@ module.exports = {
   // What needs no device, or is not about this one.
   testPathIgnorePatterns: ['/test/cuda/', '/test/sudoku/(?!training)', '/test/instruction-sets'],
   maxWorkers: '100%',
+  testTimeout: 180_000, // each barrier of each emulated thread takes its time
 };

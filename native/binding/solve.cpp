@@ -44,7 +44,7 @@ struct Call {
 
 Napi::Value outcome(Napi::Env env, const optnet::Call& call, const std::shared_ptr<Solution>& solution,
                     const Gpu& gpu, const Batched& batched, bool differentiable) {
-  if (const Failure failure = call.outcome()) return make_failure(env, failure, batched);
+  if (Failure failure = call.outcome()) return make_failure(env, failure, batched);
   return Factorization::create(env, solution, gpu, batched, differentiable);
 }
 

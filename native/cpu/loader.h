@@ -26,15 +26,15 @@ class Loader {
     const IO* source[W] = {static_cast<const IO*>(problem.Q.data)};
     const auto into = [](Scalar* norms) { return [norms](int i, Real norm) { norms[i] = lane(norm, 0); }; };
     if (sharing_.Q) {
-      if (const Failure f = load_symmetric(data.Q, source, 0, 1)) return f;
+      if (Failure f = load_symmetric(data.Q, source, 0, 1)) return f;
     }
     source[0] = static_cast<const IO*>(problem.G.data);
     if (sharing_.G && d_.m > 0) {
-      if (const Failure f = load_matrix(data.G, source, 0, 1, 'G', into(data.shared_G_norm))) return f;
+      if (Failure f = load_matrix(data.G, source, 0, 1, 'G', into(data.shared_G_norm))) return f;
     }
     source[0] = static_cast<const IO*>(problem.A.data);
     if (sharing_.A && d_.q > 0) {
-      if (const Failure f = load_matrix(data.A, source, 0, 1, 'A', into(data.shared_A_norm))) return f;
+      if (Failure f = load_matrix(data.A, source, 0, 1, 'A', into(data.shared_A_norm))) return f;
     }
     return {};
   }
@@ -62,18 +62,18 @@ class Loader {
       lanes_of(datum, static_cast<std::size_t>(M.rows) * d_.n);
       return load_matrix(M, source, first, count, name, [norms](int i, Real norm) { norms[i] = norm; });
     };
-    if (const Failure f = vector(problem.p, data.p, d_.n, 'p')) return f;
+    if (Failure f = vector(problem.p, data.p, d_.n, 'p')) return f;
     if (!sharing_.Q) {
       lanes_of(problem.Q, static_cast<std::size_t>(d_.n) * d_.n);
-      if (const Failure f = load_symmetric(data.Q, source, first, count)) return f;
+      if (Failure f = load_symmetric(data.Q, source, first, count)) return f;
     }
     if (d_.m > 0) {
-      if (const Failure f = vector(problem.h, data.h, d_.m, 'h')) return f;
-      if (const Failure f = rows(problem.G, data.G, data.G_norm, data.shared_G_norm, 'G')) return f;
+      if (Failure f = vector(problem.h, data.h, d_.m, 'h')) return f;
+      if (Failure f = rows(problem.G, data.G, data.G_norm, data.shared_G_norm, 'G')) return f;
     }
     if (d_.q > 0) {
-      if (const Failure f = vector(problem.b, data.b, d_.q, 'b')) return f;
-      if (const Failure f = rows(problem.A, data.A, data.A_norm, data.shared_A_norm, 'A')) return f;
+      if (Failure f = vector(problem.b, data.b, d_.q, 'b')) return f;
+      if (Failure f = rows(problem.A, data.A, data.A_norm, data.shared_A_norm, 'A')) return f;
     }
     return {};
   }

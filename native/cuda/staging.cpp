@@ -157,7 +157,8 @@ Failure Staging::download(const std::byte* from, std::size_t bytes, cudaStream_t
   std::size_t next = 0;
   for (std::size_t offset = 0; offset < bytes && !failure; offset += kSlotBytes, ++next) {
     Piece& piece = pieces[next % slots];
-    if ((failure = receive(piece))) break;
+    failure = receive(piece);
+    if (failure) break;
     const std::size_t count = std::min(kSlotBytes, bytes - offset);
     failure =
         failure_of(cudaMemcpyAsync(piece.slot.data(), from + offset, count, cudaMemcpyDeviceToHost, stream),

@@ -49,7 +49,7 @@ Failure Stream::then(std::function<void(cudaError_t)> callback) const {
         (*callback)(status);
       },
       owned.get(), 0));
-  owned.release();
+  (void)owned.release();  // the callback owns it
   return {};
 }
 

@@ -175,7 +175,7 @@ Failure CpuSolution::load(const Problem& problem) {
   if (impl.has_shared) {
     UnitSolver::Memory memory;
     memory.shared = impl.shared.data();
-    if (const Failure f = impl.units->load_shared(problem, memory)) return f;
+    if (Failure f = impl.units->load_shared(problem, memory)) return f;
   }
   std::mutex mutex;
   Failure first;
@@ -184,7 +184,7 @@ Failure CpuSolution::load(const Problem& problem) {
     UnitSolver::Memory memory;
     memory.shared = impl.shared.data();
     memory.data = impl.data.data() + unit * impl.footprint.data;
-    if (const Failure f = impl.units->load(problem, unit, memory)) {
+    if (Failure f = impl.units->load(problem, unit, memory)) {
       const std::lock_guard lock(mutex);
       if (unit < first_unit) {
         first = f;
@@ -328,9 +328,9 @@ Failure CpuSolution::backward(const Upstream& upstream, const Gradients& gradien
     next += s.batch * row * element;
     return {};
   };
-  if (const Failure f = copy_in(upstream.dz, s.n, call->copy.dz, 'z')) return f;
-  if (const Failure f = copy_in(upstream.dlambda, s.m, call->copy.dlambda, 'l')) return f;
-  if (const Failure f = copy_in(upstream.dnu, s.q, call->copy.dnu, 'n')) return f;
+  if (Failure f = copy_in(upstream.dz, s.n, call->copy.dz, 'z')) return f;
+  if (Failure f = copy_in(upstream.dlambda, s.m, call->copy.dlambda, 'l')) return f;
+  if (Failure f = copy_in(upstream.dnu, s.q, call->copy.dnu, 'n')) return f;
 
   auto* adjoint = reinterpret_cast<double*>(call->adjoint.data());
   Job job;
@@ -358,8 +358,8 @@ Failure CpuDevice::solve(const Problem& problem, const Settings& settings, const
                          std::shared_ptr<Control> control, std::shared_ptr<Solution>& solution,
                          std::shared_ptr<Call>& call) {
   std::shared_ptr<CpuSolution> made;
-  if (const Failure f = CpuSolution::create(problem, settings, &pool_, made, memory_)) return f;
-  if (const Failure f = made->load(problem)) return f;
+  if (Failure f = CpuSolution::create(problem, settings, &pool_, made, memory_)) return f;
+  if (Failure f = made->load(problem)) return f;
   call = made->solve(results, std::move(control));
   solution = std::move(made);
   return {};

@@ -58,7 +58,8 @@ function readable(name) {
     .replace(/^void /, '')
     // Values of an enumeration come as numbers.
     .replaceAll('(FormKind)0', 'range space')
-    .replaceAll('(FormKind)1', 'condensed');
+    .replaceAll('(FormKind)1', 'condensed')
+    .replaceAll('(FormKind)2', 'full KKT');
   let depth = 0;
   for (let i = 0; i < plain.length; i++) {
     if (plain[i] === '<') depth++;

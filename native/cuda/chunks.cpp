@@ -79,7 +79,7 @@ Failure reserve(Gpu& gpu, const ChunkNeeds& needs, Chunks& out) {
     out.size = std::max<std::size_t>(1, (needs.batch + chunks - 1) / chunks);  // all of about the same size
     out.chunk_bytes = needs.chunk(out.size);
     out.memory_fixed = (needs.fixed + Layout::kAlignment - 1) / Layout::kAlignment * Layout::kAlignment;
-    const Failure failure = gpu.heap().allocate(
+    Failure failure = gpu.heap().allocate(
         out.memory_fixed + static_cast<std::size_t>(out.lanes) * out.chunk_bytes, out.memory);
     // Others took it meanwhile, or it lies in pieces.
     if (failure.code != Failure::Code::kMemory || out.size == 1) return failure;

@@ -14,7 +14,7 @@ Staging::Slot::~Slot() {
 }
 
 Failure Staging::Slot::leave(cudaStream_t stream) {
-  const Failure failure = entry_->left.record(stream);
+  Failure failure = entry_->left.record(stream);
   if (failure) ignore(cudaStreamSynchronize(stream));
   {
     const std::lock_guard lock(staging_->mutex_);
@@ -105,7 +105,7 @@ Failure Staging::take(Slot& out) {
     }
     entry->taken = true;
     lock.unlock();
-    const Failure failure = entry->left.wait();
+    Failure failure = entry->left.wait();
     lock.lock();
     entry->pending = false;
     if (failure) {
@@ -148,7 +148,7 @@ Failure Staging::download(const std::byte* from, std::size_t bytes, cudaStream_t
   const std::size_t slots = pieces[1].slot ? 2 : 1;
   const auto receive = [&](Piece& piece) -> Failure {
     if (piece.count == 0) return {};
-    const Failure failure = piece.arrived.wait();
+    Failure failure = piece.arrived.wait();
     if (!failure) take(piece.offset, piece.count, piece.slot.data());
     piece.count = 0;
     return failure;

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "binding/device_array.h"
+#include "engine/sizes.h"
 
 namespace optnet::binding {
 namespace {
@@ -60,8 +61,6 @@ napi_typedarray_type element_type(DType dtype) {
 std::size_t elements(bool batched, const Shape& shape, std::size_t rows, std::size_t columns) {
   return product(batched ? shape.batch : 1, product(rows, columns));
 }
-
-std::size_t size_of(DType dtype) { return dtype == DType::kFloat64 ? sizeof(double) : sizeof(float); }
 
 /// Where the elements of an array are.
 struct Elements {

@@ -132,7 +132,9 @@ class Loader {
     const RowCheck<Real> check = B::load_symmetric(Q, source, asymmetry);
     for (int l = 0; l < count; ++l) {
       if (!(lane(check.nothing, l) == 0)) return not_finite('Q', first + l, source[l], Q.size);
-      const auto allowed = static_cast<double>(lane(check.norm, l)) * (sizeof(IO) == 8 ? 1e-9 : 1e-5);
+      const auto allowed =
+          static_cast<double>(lane(check.norm, l)) *
+          symmetry_tolerance(sizeof(IO) == sizeof(double) ? DType::kFloat64 : DType::kFloat32);
       if (static_cast<double>(lane(asymmetry, l)) > allowed)
         return not_symmetric(first + l, source[l], Q.size, allowed);
     }

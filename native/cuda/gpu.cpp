@@ -24,13 +24,10 @@ Failure Gpu::create(int ordinal, ThreadPool& pool, std::shared_ptr<Gpu>& out) {
 }
 
 Failure Gpu::set_up() {
-  int shared = 0, shared_of_all = 0;
+  int shared = 0;
   OPTNET_TRY(read_attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin, ordinal_, shared));
-  OPTNET_TRY(read_attribute(cudaDevAttrMaxSharedMemoryPerMultiprocessor, ordinal_, shared_of_all));
-  OPTNET_TRY(read_attribute(cudaDevAttrMultiProcessorCount, ordinal_, limits_.multiprocessors));
   OPTNET_TRY(read_attribute(cudaDevAttrMaxThreadsPerBlock, ordinal_, limits_.threads_per_block));
   limits_.shared_memory_per_block = static_cast<std::size_t>(shared);
-  limits_.shared_memory_per_multiprocessor = static_cast<std::size_t>(shared_of_all);
   OPTNET_TRY(Heap::create(ordinal_, heap_));
   staging_ = std::make_unique<Staging>();
   streams_ = std::make_unique<StreamPool>();

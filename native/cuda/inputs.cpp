@@ -3,12 +3,6 @@
 #include "cuda/check.h"
 
 namespace optnet::cuda {
-namespace {
-
-// As on the CPU: what rounding in the caller's number type may leave of Q − Qᵀ, relative to max|Q|.
-double symmetry_tolerance(DType dtype) { return dtype == DType::kFloat64 ? 1e-9 : 1e-5; }
-
-}  // namespace
 
 Inputs::Inputs(const Problem& problem, DType scalar, bool retain)
     : shape_(problem.shape), dtype_(problem.dtype), scalar_(scalar), order_(problem) {

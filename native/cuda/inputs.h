@@ -81,6 +81,4 @@ class Inputs {
   std::size_t shared_norm_ = 0, chunk_norms_ = 0;
 };
 
-inline std::size_t size_of(DType dtype) { return dtype == DType::kFloat64 ? sizeof(double) : sizeof(float); }
-
 }  // namespace optnet::cuda

@@ -20,8 +20,6 @@ enum class Tier : std::uint8_t { kLanes, kBlock, kLibrary };
 /// Of a GPU: what plans depend on.
 struct Limits {
   std::size_t shared_memory_per_block = 0;  ///< bytes that a block may ask for (99 KB, 227 KB, …)
-  std::size_t shared_memory_per_multiprocessor = 0;
-  int multiprocessors = 0;
   int threads_per_block = 0;
 };
 

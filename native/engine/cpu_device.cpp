@@ -7,21 +7,12 @@
 #include <vector>
 
 #include "cpu/unit_solver.h"
+#include "engine/sizes.h"
 
 namespace optnet {
 namespace {
 
-constexpr std::size_t kNone = ~std::size_t{0};
-
-/// a·b + c, or kNone if that does not fit.
-std::size_t multiply_add(std::size_t a, std::size_t b, std::size_t c = 0) {
-  std::size_t product = 0, sum = 0;
-  if (a == kNone || b == kNone || c == kNone) return kNone;
-  if (__builtin_mul_overflow(a, b, &product) || __builtin_add_overflow(product, c, &sum)) return kNone;
-  return sum;
-}
-
-std::size_t size_of(DType dtype) { return dtype == DType::kFloat64 ? sizeof(double) : sizeof(float); }
+constexpr std::size_t kNone = ~std::size_t{0};  // no problem, no unit
 
 bool all_finite(const void* data, std::size_t count, DType dtype) {
   const auto check = [count](const auto* x) {
@@ -152,17 +143,16 @@ Failure CpuSolution::create(const Problem& problem, const Settings& settings, Th
                             std::max<std::size_t>(1, impl->unit_count)));
   impl->has_shared = impl->footprint.shared > 0;
 
-  const std::size_t data = multiply_add(impl->unit_count, impl->footprint.data);
+  const std::size_t data = product(impl->unit_count, impl->footprint.data);
   const std::size_t kept =
-      multiply_add(settings.differentiable ? impl->unit_count : static_cast<std::size_t>(impl->threads),
-                   impl->footprint.kept);
+      product(settings.differentiable ? impl->unit_count : static_cast<std::size_t>(impl->threads),
+              impl->footprint.kept);
   const std::size_t vectors =
       settings.differentiable
-          ? multiply_add(shape.batch, static_cast<std::size_t>(shape.n + shape.m + shape.q) * sizeof(double))
+          ? product(shape.batch, static_cast<std::size_t>(shape.n + shape.m + shape.q) * sizeof(double))
           : 0;
-  const std::size_t total = multiply_add(1, data, multiply_add(1, kept, multiply_add(1, vectors)));
-  const bool fits = total != kNone && total <= physical_memory() &&
-                    impl->pool->take(impl->footprint.shared, impl->shared) &&
+  const std::size_t total = sum(data, sum(kept, vectors));
+  const bool fits = total <= physical_memory() && impl->pool->take(impl->footprint.shared, impl->shared) &&
                     impl->pool->take(data, impl->data) && impl->pool->take(kept, impl->kept) &&
                     impl->pool->take(vectors, impl->vectors);
   if (!fits) return {Failure::Code::kMemory, ' ', 0, 0, 0, total};

@@ -47,6 +47,11 @@ class Solution {
   /// solved, with settings.differentiable. Calls may overlap.
   virtual Failure backward(const Upstream& upstream, const Gradients& gradients,
                            std::shared_ptr<Call>& out) = 0;
+
+  /// The same for the solution's derivative along `tangents`, which are host memory.
+  virtual Failure jvp(const Tangents&, const SolutionTangents&, std::shared_ptr<Call>&) {
+    return {Failure::Code::kDevice, ' ', 0, 0, 0, 0, "derivatives along a direction are not computed here"};
+  }
 };
 
 class Device {

@@ -10,6 +10,9 @@ namespace optnet {
 
 enum class DType : std::uint8_t { kFloat64, kFloat32 };
 
+/// What rounding in the caller's number type may leave of Q − Qᵀ, relative to max|Q|.
+constexpr double symmetry_tolerance(DType dtype) { return dtype == DType::kFloat64 ? 1e-9 : 1e-5; }
+
 /// The arithmetic inside: float64, float32 factorisations refined in float64, or float32 alone.
 enum class Precision : std::uint8_t { kDouble, kMixed, kSingle };
 
@@ -41,12 +44,19 @@ struct Datum {
   std::shared_ptr<const void> owner = nullptr;
 };
 
-/// minimise ½zᵀQz + pᵀz subject to Gz ≤ h, Az = b.  Q: n×n, p: n, G: m×n, h: m, A: q×n, b: q.
+/// minimise ½zᵀQz + pᵀz subject to gl ≤ Gz ≤ h, Az = b, lb ≤ z ≤ ub.
+/// Q: n×n, p: n, G: m×n, h and gl: m, A: q×n, b: q, lb and ub: n. Q, gl, lb and ub may be absent whatever the
+/// shape; entries of gl and lb may be −∞, of h and ub +∞.
 struct Problem {
   Shape shape;
   DType dtype = DType::kFloat64;
-  Datum Q, p, G, h, A, b;
+  Datum Q, p, G, h, A, b, gl, lb, ub;
 };
+
+/// Whether a problem of this form needs the general solver, whatever its numbers.
+inline bool is_general(const Problem& problem) {
+  return !problem.Q.data || problem.gl.data || problem.lb.data || problem.ub.data;
+}
 
 struct Settings {
   double tolerance = 1e-8;  ///< on the scaled residuals; see solver/settings.h
@@ -54,15 +64,35 @@ struct Settings {
   Precision precision = Precision::kDouble;
   int threads = 0;             ///< 0: as many as the machine has
   bool differentiable = true;  ///< keep the factors for `backward`
+  bool polish = true;          ///< solve once more on the active set that the iterates show
+  double smoothing = 0;  ///< > 0: differentiate where every λs is this, and not at the solution
+  bool closest = false;  ///< an infeasible problem: solve the closest feasible one, h and b shifted
+  std::shared_ptr<class Solution> warm_start = nullptr;  ///< of the same shape, on the same device
+};
+
+/// Which derivative a problem's `backward` computes. The numbers are those of `Derivative` in
+/// lib/solution.ts.
+enum class Derivative : std::uint8_t {
+  kActiveSet = 0,    ///< on the active set
+  kCentralPath = 1,  ///< of the point on the central path where the iterations ended
+  kNone = 2,         ///< zero: the problem has no solution
 };
 
 /// Where results go: arrays of the problem's dtype and shape, [batch, n], [batch, m], [batch, q], and
-/// [batch].
+/// [batch]. Of a problem that has no solution, the multipliers are the certificate (kPrimalInfeasible), or z is
+/// (kDualInfeasible: a direction).
 struct Results {
   void* z = nullptr;
   void* lambda = nullptr;
   void* nu = nullptr;
-  void* slack = nullptr;
+  void* slack = nullptr;         ///< h − Gz
+  void* lambda_gl = nullptr;     ///< of gl ≤ Gz, [batch, m]; null where gl is absent, as for the next two
+  void* lambda_lb = nullptr;     ///< [batch, n]
+  void* lambda_ub = nullptr;     ///< [batch, n]
+  void* shift_h = nullptr;       ///< settings.closest: what was added to h and gl, [batch, m], …
+  void* shift_b = nullptr;       ///< … and to b, [batch, q]
+  double* margin = nullptr;      ///< min over the inequalities of max(λᵢ, sᵢ)
+  std::uint8_t* derivative = nullptr;
   double* objective = nullptr;
   std::uint8_t* status = nullptr;
   std::int32_t* iterations = nullptr;
@@ -72,11 +102,16 @@ struct Results {
   bool on_device = false;             ///< z, lambda, nu and slack lie in the memory of the GPU that solves
 };
 
-/// Gradients of the loss with respect to the solution: [batch, n], [batch, m], [batch, q]; null means zero.
+/// Gradients of the loss with respect to the solution: [batch, n], [batch, m], [batch, q], and [batch] of the
+/// objective; null means zero.
 struct Upstream {
   const void* dz = nullptr;
   const void* dlambda = nullptr;
   const void* dnu = nullptr;
+  const void* dlambda_gl = nullptr;
+  const void* dlambda_lb = nullptr;
+  const void* dlambda_ub = nullptr;
+  const void* dobjective = nullptr;
   bool dz_on_device = false, dlambda_on_device = false, dnu_on_device = false;
 };
 
@@ -89,7 +124,35 @@ struct Gradients {
   void* dh = nullptr;
   void* dA = nullptr;
   void* db = nullptr;
-  bool on_device = false;  ///< they lie in the memory of the GPU that solved
+  void* dgl = nullptr;
+  void* dlb = nullptr;
+  void* dub = nullptr;
+  double* residual = nullptr;  ///< of the adjoint system, relative to the upstream gradient, [batch]
+  bool on_device = false;      ///< the gradients lie in the memory of the GPU that solved
+};
+
+/// A direction in the space of data, each in the shape its datum was given in; null means zero.
+struct Tangents {
+  const void* dQ = nullptr;
+  const void* dp = nullptr;
+  const void* dG = nullptr;
+  const void* dh = nullptr;
+  const void* dA = nullptr;
+  const void* db = nullptr;
+  const void* dgl = nullptr;
+  const void* dlb = nullptr;
+  const void* dub = nullptr;
+};
+
+/// Where the solution's derivative along tangents goes, in the shapes of Results; null: not asked for.
+struct SolutionTangents {
+  void* dz = nullptr;
+  void* dlambda = nullptr;
+  void* dnu = nullptr;
+  void* dlambda_gl = nullptr;
+  void* dlambda_lb = nullptr;
+  void* dlambda_ub = nullptr;
+  double* dobjective = nullptr;
 };
 
 /// Why a call could not be served. `code` is the tail of a QpError code; `argument` and `index` say where.
@@ -104,7 +167,8 @@ struct Failure {
     kDevice
   };
   Code code = Code::kNone;
-  char argument = ' ';    ///< 'Q', 'p', 'G', 'h', 'A', 'b', or 'z', 'l', 'n' for dz, dlambda, dnu
+  char argument = ' ';    ///< 'Q', 'p', 'G', 'h', 'A', 'b', 'g' for gl, 'L' and 'U' for lb and ub; 'z', 'l', 'n', 'k', 'x', 'y',
+                          ///< 'o' for dz, dlambda, dnu, dlambda_gl, dlambda_lb, dlambda_ub, dobjective
   std::size_t index = 0;  ///< problem in the batch (0 for a shared datum)
   int row = 0, column = 0;
   std::size_t bytes = 0;  ///< kMemory: what was asked for

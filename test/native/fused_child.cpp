@@ -8,8 +8,8 @@
 #include <cstring>
 
 #include "emulation/barrier_sites.h"
-#include "fused_run.h"
 #include "generator.h"
+#include "kernels_run.h"
 
 using namespace optnet;
 
@@ -21,10 +21,10 @@ void solve(int n, int m, int q, Precision precision, std::size_t shared_memory, 
   const GeneratedBatch batch(1, n, m, q);
   Problem problem = batch.problem();
   if (sharing) problem.Q.batched = problem.G.batched = problem.A.batched = false;
-  const cuda::Limits limits{shared_memory, shared_memory, 1, 64};
+  const cuda::Limits limits{shared_memory, 64};
   const cuda::Plan plan = cuda::make_plan(problem.shape, {sharing, sharing, sharing}, precision, limits);
-  test::FusedRun<T> run(problem, plan, {1e-8, 4});
-  const std::vector<T> gz(run.z.size(), 1), glambda(run.lambda.size(), 1), gnu(run.nu.size(), 1);
+  test::KernelsRun<T> run(cuda::fused_kernels(precision), problem, plan, {1e-8, 4});
+  const test::DeviceVector<T> gz(run.z.size(), 1), glambda(run.lambda.size(), 1), gnu(run.nu.size(), 1);
   run.adjoint(gz, glambda, gnu);
 }
 

@@ -8,6 +8,7 @@
 #include "check.h"
 #include "engine/cpu_device.h"
 #include "generator.h"
+#include "solver/settings.h"
 
 namespace optnet::test {
 
@@ -54,6 +55,79 @@ inline double difference(const std::vector<double>& a, const std::vector<double>
     if (!(d <= worst)) worst = d;  // NaN too
   }
   return worst / size;
+}
+
+/// One residual, and what it is the difference of.
+struct Residual {
+  double value = 0, size = 0, terms = 0;  ///< size: the largest part; terms: Σ of absolute products
+
+  void add(double part, double absolute) {
+    value += part;
+    size = std::max(size, std::fabs(part));
+    terms += absolute;
+  }
+};
+
+/// Every problem of a run (kernels_run.h) fulfils the KKT conditions, computed from the data, within the
+/// tolerance that it was solved to (solver/settings.h), and what rounding in its numbers leaves of sums.
+template <class Run>
+void check_kkt(const Problem& problem, const Run& run, double tolerance) {
+  using T = typename decltype(run.z)::value_type;
+  const auto [batch, n, m, q] = problem.shape;
+  const double rounding = (n + m + q) * static_cast<double>(kEpsilon<T>) / 2;
+  const auto at = [](const Datum& datum, std::size_t size, std::size_t i) {
+    return static_cast<const double*>(datum.data) + (datum.batched ? i * size : 0);
+  };
+  const auto dot = [](int count, const double* a, int stride, const T* x, Residual& into, double sign) {
+    double part = 0, absolute = 0, norm = 0;
+    for (int k = 0; k < count; ++k) {
+      part += a[k * stride] * static_cast<double>(x[k]);
+      absolute += std::fabs(a[k * stride] * static_cast<double>(x[k]));
+      norm = std::max(norm, std::fabs(a[k * stride]));
+    }
+    into.add(sign * part, absolute);
+    return norm;
+  };
+  const auto check = [&](const Residual& r, double norm) {
+    const double unit = norm > 0 && norm < 1 ? norm : 1;
+    CHECK_CLOSE(r.value, 0, tolerance * (unit + kRelative * r.size) + rounding * r.terms);
+  };
+  for (std::size_t i = 0; i < batch; ++i) {
+    const double *Q = at(problem.Q, n * n, i), *p = at(problem.p, n, i), *G = at(problem.G, m * n, i),
+                 *h = at(problem.h, m, i), *A = at(problem.A, q * n, i), *b = at(problem.b, q, i);
+    const T *z = run.z.data() + i * n, *lambda = run.lambda.data() + i * m, *nu = run.nu.data() + i * q,
+            *slack = run.slack.data() + i * m;
+    for (int j = 0; j < n; ++j) {
+      Residual dual;
+      dual.add(p[j], std::fabs(p[j]));
+      dot(n, Q + j * n, 1, z, dual, 1);
+      dot(m, G + j, n, lambda, dual, 1);
+      dot(q, A + j, n, nu, dual, 1);
+      check(dual, 1);
+    }
+    double gap = 0, size = 0;
+    for (int k = 0; k < m; ++k) {
+      Residual primal;
+      primal.add(h[k], std::fabs(h[k]));
+      primal.add(-static_cast<double>(slack[k]), static_cast<double>(slack[k]));
+      const double largest = primal.size;  // of h and s, as the solver has it
+      const double norm = dot(n, G + k * n, 1, z, primal, -1);
+      primal.size = largest;
+      check(primal, norm);
+      CHECK(slack[k] > 0 && lambda[k] > 0);
+      gap += static_cast<double>(slack[k]) * static_cast<double>(lambda[k]);
+      size += std::fabs(h[k]) * static_cast<double>(lambda[k]);
+    }
+    if (m > 0) CHECK_CLOSE(gap / m, 0, tolerance * (1 + kRelative * size / m) + rounding * size / m);
+    for (int k = 0; k < q; ++k) {
+      Residual equality;
+      equality.add(-b[k], std::fabs(b[k]));
+      const double largest = equality.size;
+      const double norm = dot(n, A + k * n, 1, z, equality, 1);
+      equality.size = largest;
+      check(equality, norm);
+    }
+  }
 }
 
 /// Shares Q (1), G (2), A (4) of the batch; h and b are such that every problem has a solution.

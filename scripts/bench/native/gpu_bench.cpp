@@ -153,8 +153,7 @@ class KernelTimes {
               const Settings& settings, const Run& run) {
     cudaDeviceProp properties;
     check(cudaGetDeviceProperties(&properties, run.ordinal));
-    const Limits limits{properties.sharedMemPerBlockOptin, properties.sharedMemPerMultiprocessor,
-                        properties.multiProcessorCount, properties.maxThreadsPerBlock};
+    const Limits limits{properties.sharedMemPerBlockOptin, properties.maxThreadsPerBlock};
     const Plan plan = make_plan(shape, Sharing{}, settings.precision, limits);
     if (plan.tier == Tier::kLibrary || plan.scalar() != sizeof(Scalar)) return;
     const Footprint& footprint = plan.footprint;

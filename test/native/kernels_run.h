@@ -1,5 +1,5 @@
-// Runs the library path on a batch, without the engine, on an emulated GPU: only what lies in its memory is
-// handed to the libraries.
+// Runs kernels on a batch, without the engine, on an emulated GPU: only what lies in its memory is handed to
+// them.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -41,7 +41,7 @@ using DeviceVector = std::vector<T, DeviceAllocator<T>>;
 
 /// Solves a float64 problem with a plan, and keeps what the adjoint needs. T: the plan's scalar.
 template <class T>
-class LibraryRun {
+class KernelsRun {
   using Plan = cuda::Plan;
 
  public:
@@ -52,7 +52,7 @@ class LibraryRun {
   DeviceVector<unsigned long long> indefinite{~0ULL};
   cudaError_t error = cudaSuccess;
 
-  LibraryRun(const cuda::Kernels& kernels, const Problem& problem, const Plan& plan,
+  KernelsRun(const cuda::Kernels& kernels, const Problem& problem, const Plan& plan,
              const SolverSettings& settings, bool differentiable = true)
       : kernels_(kernels),
         plan_(plan),

@@ -32,9 +32,9 @@ class GeneralKkt {
     Ys = B::matrix(kept, capacity, n, false);
     Le = B::triangle(kept, capacity, false);
     stiff = kept.template take<int>(static_cast<std::size_t>(capacity));
-    D = zeros(kept, data.rows);
-    keep_x = zeros(kept, n);
-    keep_nu = zeros(kept, capacity);
+    D = B::vector(kept, data.rows);
+    keep_x = B::vector(kept, n);
+    keep_nu = B::vector(kept, capacity);
     G_work = B::weighted_gram_storage(scratch, data.d.m, n);
     A_work = B::weighted_gram_storage(scratch, data.d.q, n);
     root = zeros(scratch, data.rows);
@@ -42,6 +42,19 @@ class GeneralKkt {
     ones = zeros(scratch, data.d.q);
     work = zeros(scratch, n > capacity ? n : capacity);
     for (Vector* v : {&right, &error, &change, &product}) *v = vector(scratch);
+  }
+
+  /// Before the first use.
+  OPTNET_FUNCTION void clear(const B& b) {
+    b.each(data.rows, [&](int i) { D[i] = 0; });
+    b.each(capacity, [&](int k) { keep_nu[k] = 0; });
+    stiff_rows = 0;
+  }
+  /// Takes up what was factored in the same memory before.
+  OPTNET_FUNCTION void resume(const B& b, int rows_of_S) {
+    stiff_rows = rows_of_S;
+    S.rows = Ys.rows = Le.size = stiff_rows;
+    bound_weights(b);
   }
 
   /// All zero.
@@ -59,6 +72,7 @@ class GeneralKkt {
   int* stiff;         ///< what S consists of: k for row k of A, q + i for row i of C
   int stiff_rows = 0;
   Real* D;            ///< weights of C's rows; 0 for those in S
+  Real *keep_x, *keep_nu;  ///< 0 for what was dropped, else 1
 
   /// Gathers S and factors, with the shifts. False where nothing makes H definite: Q is not positive
   /// semidefinite.
@@ -181,10 +195,15 @@ class GeneralKkt {
     });
   }
 
+  OPTNET_FUNCTION void bound_weights(const B& b) const {
+    b.each(data.rows, [&](int i) { bounded_D[i] = min(D[i], Real(kLargestFactorWeight)); });
+  }
+
   /// L ← Q + shift·I + σSᵀS + CᵀDC
   OPTNET_FUNCTION void assemble(const B& b, Real shift) {
     const int q = data.d.q, m = data.d.m;
-    b.each(data.rows, [&](int i) { root[i] = bounded_D[i] = min(D[i], Real(kLargestFactorWeight)); });
+    bound_weights(b);
+    b.each(data.rows, [&](int i) { root[i] = bounded_D[i]; });
     for (int k = 0; k < stiff_rows; ++k) {
       if (stiff[k] >= q) root[stiff[k] - q] = kStiffWeight;
     }

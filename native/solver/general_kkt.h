@@ -74,6 +74,33 @@ class GeneralKkt {
   Real* D;            ///< weights of C's rows; 0 for those in S
   Real *keep_x, *keep_nu;  ///< 0 for what was dropped, else 1
 
+  /// Whether Q is positive semidefinite, up to `allowed` of its largest diagonal element. Overwrites the factors.
+  OPTNET_FUNCTION bool semidefinite(const B& b, Real allowed) {
+    b.set(L, [&](int i, int j) { return data.plain.Q[static_cast<std::size_t>(i) * n + j]; });
+    b.diagonal(L, keep_x);
+    const Real most = b.max(n, [&](int j) { return abs(keep_x[j]); });
+    if (!(most > Real(0))) return b.max(n, [&](int j) {
+      Real row(0);
+      for (int k = 0; k < n; ++k) row = max(row, abs(data.plain.Q[static_cast<std::size_t>(j) * n + k]));
+      return row;
+    }) == Real(0);
+    b.add_diagonal(L, [&](int) { return allowed * most; });
+    return b.factor(L, L, Real(0));
+  }
+
+  /// S ← the rows that `stiff` names.
+  OPTNET_FUNCTION void gather(const B& b) {
+    const int q = data.d.q, m = data.d.m, offset = data.offset;
+    S.rows = Ys.rows = Le.size = stiff_rows;
+    const auto at = [&](int row, int j) { return static_cast<std::size_t>(row) * n + j; };
+    b.set(S, [&](int k, int j) {
+      const int row = stiff[k];
+      if (row < q) return data.plain.A[at(row, j)];
+      if (row - q < m) return data.plain.G[at(row - q, j)];
+      return row - q - offset == j ? Real(1) : Real(0);
+    });
+  }
+
   /// Gathers S and factors, with the shifts. False where nothing makes H definite: Q is not positive
   /// semidefinite.
   OPTNET_LARGE_FUNCTION bool factor(const B& b) {
@@ -120,7 +147,7 @@ class GeneralKkt {
 
   /// Refines v towards the solution for `right_hand` until rounding stops it.
   OPTNET_LARGE_FUNCTION void refine(const B& b, const Vector& right_hand, const Vector& v) const {
-    const Real enough = kRefined * size_of_right(b, right_hand);
+    const Real enough = kRefined * size(b, right_hand);
     Real now = residual(b, right_hand, v);
     for (int step = 0; step < kRefinementSteps && now > enough; ++step) {
       copy(b, error, change);
@@ -143,9 +170,16 @@ class GeneralKkt {
     b.each(n, [&](int j) { error.x[j] = keep_x[j] * (right_hand.x[j] - product.x[j]); });
     b.each(stiff_rows, [&](int k) { error.nu[k] = keep_nu[k] * (right_hand.nu[k] - product.nu[k]); });
     b.each(data.rows, [&](int i) { error.y[i] = D[i] > 0 ? right_hand.y[i] - product.y[i] : Real(0); });
-    return size_of_right(b, error);
+    return size(b, error);
   }
 
+  /// The largest element; rows of C by their weight, which is what they add to the first n.
+  OPTNET_FUNCTION Real size(const B& b, const Vector& v) const {
+    Real most = b.max(n, [&](int j) { return abs(v.x[j]); });
+    if (stiff_rows > 0) most = max(most, b.max(stiff_rows, [&](int k) { return abs(v.nu[k]); }));
+    if (data.rows > 0) most = max(most, b.max(data.rows, [&](int i) { return abs(v.y[i]) * min(D[i], Real(1)); }));
+    return most;
+  }
   OPTNET_FUNCTION void copy(const B& b, const Vector& from, const Vector& to) const {
     b.each(n, [&](int j) { to.x[j] = from.x[j]; });
     b.each(stiff_rows, [&](int k) { to.nu[k] = from.nu[k]; });
@@ -183,18 +217,6 @@ class GeneralKkt {
   Real *root, *bounded_D, *ones, *work;
   Vector right, error, change, product;
 
-  OPTNET_FUNCTION void gather(const B& b) {
-    const int q = data.d.q, m = data.d.m, offset = data.offset;
-    S.rows = Ys.rows = Le.size = stiff_rows;
-    const auto at = [&](int row, int j) { return static_cast<std::size_t>(row) * n + j; };
-    b.set(S, [&](int k, int j) {
-      const int row = stiff[k];
-      if (row < q) return data.plain.A[at(row, j)];
-      if (row - q < m) return data.plain.G[at(row - q, j)];
-      return row - q - offset == j ? Real(1) : Real(0);
-    });
-  }
-
   OPTNET_FUNCTION void bound_weights(const B& b) const {
     b.each(data.rows, [&](int i) { bounded_D[i] = min(D[i], Real(kLargestFactorWeight)); });
   }
@@ -217,13 +239,6 @@ class GeneralKkt {
     b.add_diagonal(L, [&](int j) { return shift + (bounds ? bounds[j] : Real(0)); });
   }
 
-  /// The largest element; rows of C by their weight, which is what they add to the first n.
-  OPTNET_FUNCTION Real size_of_right(const B& b, const Vector& v) const {
-    Real most = b.max(n, [&](int j) { return abs(v.x[j]); });
-    if (stiff_rows > 0) most = max(most, b.max(stiff_rows, [&](int k) { return abs(v.nu[k]); }));
-    if (data.rows > 0) most = max(most, b.max(data.rows, [&](int i) { return abs(v.y[i]) * min(D[i], Real(1)); }));
-    return most;
-  }
   /// out ← the system's matrix times v; 0 in rows of weight 0.
   OPTNET_FUNCTION void apply(const B& b, const Vector& v, const Vector& out) const {
     b.multiply_symmetric(data.Q, v.x, out.x);

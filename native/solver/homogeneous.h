@@ -38,17 +38,19 @@ class Homogeneous {
   OPTNET_FUNCTION Homogeneous(const B& backend, const GeneralData<B>& data, GeneralKkt<B>& kkt,
                               Arena& scratch)
       : b(backend), data(data), kkt(kkt), n(data.d.n), rows(data.rows) {
-    for (Point* point : {&at, &best, &step}) {
-      point->v = kkt.vector(scratch);
-      for (Sides* sides : {&point->s, &point->z}) *sides = this->sides(scratch);
-    }
+    for (Point* x : {&at, &best, &step}) *x = point(scratch);
     constant = kkt.vector(scratch);
     residual = kkt.vector(scratch);
-    for (Sides* v : {&residual_sides, &constant_z, &target, &center}) *v = this->sides(scratch);
+    for (Sides* v : {&residual_sides, &constant_z, &target, &center_}) *v = this->sides(scratch);
     for (Real** v : {&Qx, &transposed, &size, &Qxi, &difference})
       *v = GeneralKkt<B>::zeros(scratch, n);
     Cx = GeneralKkt<B>::zeros(scratch, rows);
     right_stiff = GeneralKkt<B>::zeros(scratch, data.d.q + rows);
+  }
+
+  template <class Arena>
+  OPTNET_FUNCTION Point point(Arena& arena) const {
+    return {kkt.vector(arena), sides(arena), sides(arena)};
   }
 
   Point at;         ///< current; at the end the best
@@ -66,13 +68,18 @@ class Homogeneous {
     }
   }
 
-  /// From nothing to a solution, a certificate, or as far as it gets.
-  OPTNET_LARGE_FUNCTION Ending run(double tolerance, int max_iterations, int& iterations) {
-    start();
+  /// From nothing, or, not `fresh`, from where the last run left off, to a solution, a certificate, or as far as it
+  /// gets.
+  OPTNET_LARGE_FUNCTION Ending run(double tolerance, int max_iterations, int& iterations, bool fresh) {
+    if (fresh) {
+      start();
+      iterations = 0;
+    }
+    at.kappa = max(at.kappa, Real(1e-30));
     Ending ending = Ending::kStopped;
     int since_best = 0, short_steps = 0;
     best_errors = GeneralErrors{};
-    for (iterations = 0;; ++iterations) {
+    for (;; ++iterations) {
       const GeneralErrors errors = measure(at);
       if (errors.scaled < best_errors.scaled) {
         best_errors = errors;
@@ -85,11 +92,10 @@ class Homogeneous {
         ending = Ending::kSolved;
         break;
       }
-      if (getenv("TRACE")) printf("it %d err %.2e mu %.2e tau %.2e kap %.2e alpha %.2e rtau %.2e pairs %.2e farthest\n",iterations,errors.scaled,mu,at.tau,at.kappa,last_alpha,residual_tau,pairs);
       const Ending proof = certificate(at);
       if (proof != Ending::kNone) return proof;
-      if (iterations == max_iterations) break;
-      const Real alpha = last_alpha= advance();
+      if (iterations >= max_iterations) break;
+      const Real alpha = advance();
       if (!(alpha > Real(0))) break;
       short_steps = alpha < Real(1e-4) ? short_steps + 1 : 0;
       if (short_steps > 3) break;
@@ -161,6 +167,39 @@ class Homogeneous {
   Vector residual;    ///< of the last measure; .y is not used
   int sides_count = 0;
 
+  /// What the last measured point would prove: its values as certificates.
+  OPTNET_FUNCTION Real farkas() const { return -support; }
+  OPTNET_FUNCTION Real descent() const { return -px; }
+
+  /// Moves `at`, with τ = 1, to the point of the central path where every s z is `target`.
+  OPTNET_LARGE_FUNCTION void center(Real target) {
+    const Real root = sqrt(target);
+    b.each(rows, [&](int i) {
+      at.s.u[i] = data.has_u[i] * max(at.s.u[i], root);
+      at.s.l[i] = data.has_l[i] * max(at.s.l[i], root);
+      at.z.u[i] = data.has_u[i] * max(at.z.u[i], root);
+      at.z.l[i] = data.has_l[i] * max(at.z.l[i], root);
+    });
+    homogeneous = false;
+    Real last(1e300);
+    for (int iteration = 0; iteration < kCenterings; ++iteration) {
+      measure(at);
+      b.each(rows, [&](int i) {
+        center_.u[i] = data.has_u[i] * (at.s.u[i] * at.z.u[i] - target);
+        center_.l[i] = data.has_l[i] * (at.s.l[i] * at.z.l[i] - target);
+      });
+      const Real off = rows > 0 ? b.max(rows, [&](int i) { return max(abs(center_.u[i]), abs(center_.l[i])); }) / target : Real(0);
+      const Real error = max(off, b.max(n, [&](int j) { return abs(residual.x[j]); }));
+      if (error <= kCentered || (iteration > 3 && error < Real(1e-6) && error > Real(0.5) * last)) break;
+      last = error;
+      weigh();
+      if (!kkt.factor(b)) break;
+      direction(Real(1), Real(0));
+      move(min(Real(1), Real(0.99) * largest_step()));
+    }
+    homogeneous = true;
+  }
+
   /// Whether the point proves that there is no solution.
   OPTNET_FUNCTION Ending certificate(const Point& x) const {
     const Real farkas = -support;
@@ -189,7 +228,7 @@ class Homogeneous {
   int n, rows;
   Point best, step;
   Vector constant;  // the solution for the constant right-hand side (−p, s, u and −l)
-  Sides constant_z, residual_sides, target, center;
+  Sides constant_z, residual_sides, target, center_;
   Real *size, *Qxi, *difference;
   Real xQx = 0, px = 0, support = 0, pairs = 0, residual_tau = 0, mu = 0;
 
@@ -239,10 +278,7 @@ class Homogeneous {
 
   /// One iteration; returns the step's length.
   OPTNET_LARGE_FUNCTION Real advance() {
-    b.each(rows, [&](int i) {
-      kkt.D[i] = (data.has_u[i] > 0 ? at.z.u[i] / at.s.u[i] : Real(0)) +
-                 (data.has_l[i] > 0 ? at.z.l[i] / at.s.l[i] : Real(0));
-    });
+    weigh();
     if (!kkt.factor(b)) return 0;
     b.each(n, [&](int j) {
       constant.x[j] = -data.p[j];
@@ -270,19 +306,29 @@ class Homogeneous {
     slope = at.kappa / at.tau + curvature + max(inexact, Real(0));
 
     b.each(rows, [&](int i) {  // affine scaling
-      center.u[i] = at.s.u[i] * at.z.u[i];
-      center.l[i] = at.s.l[i] * at.z.l[i];
+      center_.u[i] = at.s.u[i] * at.z.u[i];
+      center_.l[i] = at.s.l[i] * at.z.l[i];
     });
     direction(Real(1), at.kappa * at.tau);
     const Real affine = min(Real(1), largest_step());
     const Real rest = Real(1) - affine, sigma = rest * rest * rest;
     b.each(rows, [&](int i) {
-      center.u[i] += data.has_u[i] * (step.s.u[i] * step.z.u[i] - sigma * mu);
-      center.l[i] += data.has_l[i] * (step.s.l[i] * step.z.l[i] - sigma * mu);
+      center_.u[i] += data.has_u[i] * (step.s.u[i] * step.z.u[i] - sigma * mu);
+      center_.l[i] += data.has_l[i] * (step.s.l[i] * step.z.l[i] - sigma * mu);
     });
     direction(Real(1) - sigma, at.kappa * at.tau + step.kappa * step.tau - sigma * mu);
     const Real alpha = min(Real(1), Real(0.99) * largest_step());
     if (!(alpha > Real(0))) return 0;
+    move(alpha);
+    return alpha;
+  }
+  OPTNET_FUNCTION void weigh() {
+    b.each(rows, [&](int i) {
+      kkt.D[i] = (data.has_u[i] > 0 ? at.z.u[i] / at.s.u[i] : Real(0)) +
+                 (data.has_l[i] > 0 ? at.z.l[i] / at.s.l[i] : Real(0));
+    });
+  }
+  OPTNET_FUNCTION void move(Real alpha) {
     kkt.add(b, alpha, step.v, at.v);
     b.each(rows, [&](int i) {
       at.s.u[i] += alpha * step.s.u[i];
@@ -292,9 +338,9 @@ class Homogeneous {
     });
     at.tau += alpha * step.tau;
     at.kappa += alpha * step.kappa;
-    return alpha;
   }
-  Real slope = 0, last_alpha=0;
+  Real slope = 0;
+  bool homogeneous = true;  ///< τ and κ move too
 
   /// v ← the solution of the KKT system for (v.x, v.ν) and the rows' right-hand sides in `target`; z its
   /// multipliers of either side.
@@ -322,28 +368,33 @@ class Homogeneous {
     b.each(n, [&](int j) { v.x[j] = -eta * residual.x[j]; });
     b.each(kkt.stiff_rows, [&](int k) { v.nu[k] = -eta * residual.nu[k]; });
     b.each(rows, [&](int i) {
-      target.u[i] = data.has_u[i] > 0 ? center.u[i] / at.z.u[i] - eta * residual_sides.u[i] : Real(0);
-      target.l[i] = data.has_l[i] > 0 ? center.l[i] / at.z.l[i] - eta * residual_sides.l[i] : Real(0);
+      target.u[i] = data.has_u[i] > 0 ? center_.u[i] / at.z.u[i] - eta * residual_sides.u[i] : Real(0);
+      target.l[i] = data.has_l[i] > 0 ? center_.l[i] / at.z.l[i] - eta * residual_sides.l[i] : Real(0);
     });
     solve_rows(v, step.z);
     const Real along =
         b.sum(n, [&](int j) { return (data.p[j] + Real(2) * Qxi[j]) * v.x[j]; }) +
         b.sum(kkt.stiff_rows, [&](int k) { return right_stiff[k] * v.nu[k]; }) +
         b.sum(rows, [&](int i) { return data.u[i] * step.z.u[i] - data.l[i] * step.z.l[i]; });
-    step.tau = (eta * residual_tau - center_tau / at.tau + along) / slope;
-    step.kappa = -(center_tau + at.kappa * step.tau) / at.tau;
-    kkt.add(b, step.tau, constant, v);
+    step.tau = homogeneous ? (eta * residual_tau - center_tau / at.tau + along) / slope : Real(0);
+    step.kappa = homogeneous ? -(center_tau + at.kappa * step.tau) / at.tau : Real(0);
+    if (homogeneous) {
+      kkt.add(b, step.tau, constant, v);
+      b.each(rows, [&](int i) {
+        step.z.u[i] += step.tau * constant_z.u[i];
+        step.z.l[i] += step.tau * constant_z.l[i];
+      });
+    }
     b.each(rows, [&](int i) {
-      step.z.u[i] += step.tau * constant_z.u[i];
-      step.z.l[i] += step.tau * constant_z.l[i];
-      step.s.u[i] = data.has_u[i] > 0 ? -(center.u[i] + at.s.u[i] * step.z.u[i]) / at.z.u[i] : Real(0);
-      step.s.l[i] = data.has_l[i] > 0 ? -(center.l[i] + at.s.l[i] * step.z.l[i]) / at.z.l[i] : Real(0);
+      step.s.u[i] = data.has_u[i] > 0 ? -(center_.u[i] + at.s.u[i] * step.z.u[i]) / at.z.u[i] : Real(0);
+      step.s.l[i] = data.has_l[i] > 0 ? -(center_.l[i] + at.s.l[i] * step.z.l[i]) / at.z.l[i] : Real(0);
     });
   }
 
   /// To the boundary of s, z, τ, κ ≥ 0, or twice the direction.
   OPTNET_FUNCTION Real largest_step() const {
-    Real inverse = max(Real(0.5), max(-step.tau / at.tau, -step.kappa / at.kappa));
+    Real inverse(0.5);
+    if (homogeneous) inverse = max(inverse, max(-step.tau / at.tau, -step.kappa / at.kappa));
     if (rows > 0) {
       inverse = max(inverse, b.max(rows, [&](int i) {
         Real most(0);

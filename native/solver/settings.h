@@ -82,4 +82,18 @@ constexpr int kGeneralPatience = 15;
 /// point within 1e10 is feasible.
 constexpr double kCertificate = 1e-10;
 
+/// From this scaled error on, the active set is worth a try …
+constexpr double kPolishable = 1e-4;
+/// … with so many exchanges of rows, and, where that fails, after iterating on to a hundredth of the tolerance, so
+/// often.
+constexpr int kPolishAttempts = 4;
+constexpr int kPolishRounds = 3;
+/// A multiplier or slack of the wrong sign, relative to the largest, that counts as rounding.
+constexpr double kSignRounding = 1e-11;
+/// Multiplier and slack (of the scaled problem) below which nobody can tell whether a row is active.
+constexpr double kWeaklyActive = 1e-9;
+/// Relative to the target, and iterations at most, of a point on the central path.
+constexpr double kCentered = 1e-13;
+constexpr int kCenterings = 60;
+
 }  // namespace optnet

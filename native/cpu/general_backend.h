@@ -10,6 +10,12 @@ class GeneralBackend : public BlockedBackend<double> {
   /// Elements that a vector of `size` takes.
   static int padded(int size) { return (size + kStrip - 1) / kStrip * kStrip; }
 
+  /// to ← from
+  static void copy(const Triangle& from, const Triangle& to) {
+    const auto strips = static_cast<std::size_t>(from.strips());
+    std::memcpy(to.data, from.data, strips * (strips + 1) / 2 * kStrip * kStrip * sizeof(double));
+  }
+
   /// Aᵢⱼ ← element(i, j)
   template <class F>
   void set(const Matrix& A, F element) const {

@@ -3,7 +3,7 @@
 //     | S   0    0   | |ν| = |rs|      D = diag of weights ≥ 0; a row of weight 0 has y = 0
 //     | C   0   −D⁻¹ | |y|   |ry|
 // where S holds the rows that must hold with equality: A's, and some of C's. Whatever the ranks of Q, S and C,
-//     H = Q + ρI + σSᵀS + CᵀDC = L Lᵀ,   Yₛ = S L⁻ᵀ,   E = Yₛ Yₛᵀ + δI = Lₑ Lₑᵀ
+//     H = Q + ρI + SᵀS + CᵀDC = L Lᵀ,   Yₛ = S L⁻ᵀ,   E = Yₛ Yₛᵀ + δI = Lₑ Lₑᵀ
 // exist, and what ρ and δ change is undone by iterative refinement against the system as it is.
 #pragma once
 
@@ -36,10 +36,10 @@ class GeneralKkt {
     keep_x = B::vector(kept, n);
     keep_nu = B::vector(kept, capacity);
     G_work = B::weighted_gram_storage(scratch, data.d.m, n);
-    A_work = B::weighted_gram_storage(scratch, data.d.q, n);
+    S_work = B::weighted_gram_storage(scratch, capacity, n);
     root = zeros(scratch, data.rows);
     bounded_D = zeros(scratch, data.rows);
-    ones = zeros(scratch, data.d.q);
+    ones = zeros(scratch, capacity);
     work = zeros(scratch, n > capacity ? n : capacity);
     for (Vector* v : {&right, &error, &change, &product}) *v = vector(scratch);
   }
@@ -213,7 +213,7 @@ class GeneralKkt {
   int n, capacity;
   typename B::Triangle L, Le;
   typename B::Matrix S, Ys;
-  typename B::WeightedGram G_work, A_work;
+  typename B::WeightedGram G_work, S_work;
   Real *root, *bounded_D, *ones, *work;
   Vector right, error, change, product;
 
@@ -221,21 +221,21 @@ class GeneralKkt {
     b.each(data.rows, [&](int i) { bounded_D[i] = min(D[i], Real(kLargestFactorWeight)); });
   }
 
-  /// L ← Q + shift·I + σSᵀS + CᵀDC
+  /// L ← Q + shift·I + SᵀS + CᵀDC
   OPTNET_FUNCTION void assemble(const B& b, Real shift) {
-    const int q = data.d.q, m = data.d.m;
+    const int m = data.d.m;
     bound_weights(b);
-    b.each(data.rows, [&](int i) { root[i] = bounded_D[i]; });
-    for (int k = 0; k < stiff_rows; ++k) {
-      if (stiff[k] >= q) root[stiff[k] - q] = kStiffWeight;
+    const bool weighted = m > 0 && b.max(m, [&](int i) { return D[i]; }) > Real(0);
+    b.each(m, [&](int i) { root[i] = sqrt(bounded_D[i]); });
+    if (weighted) b.add_weighted_gram(data.Q, data.G, root, G_work, L);
+    b.each(stiff_rows, [&](int k) { ones[k] = 1; });
+    if (stiff_rows > 0) {
+      S_work.columns = stiff_rows;
+      b.add_weighted_gram(weighted ? L : data.Q, S, ones, S_work, L);
+    } else if (!weighted) {
+      b.copy(data.Q, L);
     }
-    b.each(m, [&](int i) { root[i] = sqrt(root[i]); });
-    b.add_weighted_gram(data.Q, data.G, root, G_work, L);
-    if (q > 0) {
-      b.each(q, [&](int k) { ones[k] = 1; });
-      b.add_weighted_gram(L, data.A, ones, A_work, L);
-    }
-    const Real* bounds = data.bounded ? root + data.offset : nullptr;
+    const Real* bounds = data.bounded ? bounded_D + data.offset : nullptr;
     b.add_diagonal(L, [&](int j) { return shift + (bounds ? bounds[j] : Real(0)); });
   }
 
@@ -259,10 +259,7 @@ class GeneralKkt {
       data.multiply_transpose(b, product.y, work);
       b.each(n, [&](int j) { v.x[j] += work[j]; });
     }
-    if (stiff_rows > 0) {  // σSᵀ rs
-      b.each(stiff_rows, [&](int k) { product.nu[k] = kStiffWeight * v.nu[k]; });
-      add_stiff_transpose(b, product.nu, v.x);
-    }
+    add_stiff_transpose(b, v.nu, v.x);
     b.solve_lower(L, v.x);
     if (stiff_rows > 0) {
       b.multiply(Ys, v.x, product.nu);

@@ -63,10 +63,8 @@ constexpr int kEquilibrations = 8;
 /// ρ and δ of general_kkt.h, beside data whose largest elements are 1 …
 constexpr double kPrimalShift = 1e-9;
 constexpr double kDualShift = 1e-9;
-/// … ρ at most, where rounding makes H indefinite …
+/// … and ρ at most, where rounding makes H indefinite.
 constexpr double kLargestShift = 1e-4;
-/// … and σ.
-constexpr double kStiffWeight = 1.0;
 /// Weights are at most this in the factor; refinement does the rest.
 constexpr double kLargestFactorWeight = 1e9;
 /// Refinement ends at this residual, relative to the right-hand side, or after so many steps.

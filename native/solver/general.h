@@ -12,12 +12,13 @@ struct GeneralSettings {
   int max_iterations = 50;
   bool polish = true;
   double smoothing = 0;    ///< > 0: differentiate where every λs is this
+  bool only_guess = false;   ///< stop where the guess does not lead to the solution
   double indefinite = 1e-9;  ///< negative eigenvalue of Q that counts as rounding, relative to its largest element
 };
 
 /// Numbers of one problem in the caller's units. What the problem does not have is null.
 struct GeneralVectors {
-  double *z = nullptr, *lambda = nullptr, *nu = nullptr;
+  double *z = nullptr, *lambda = nullptr, *nu = nullptr, *slack = nullptr;
   double *lambda_gl = nullptr, *lambda_lb = nullptr, *lambda_ub = nullptr;
 };
 
@@ -78,8 +79,10 @@ class General {
     method.begin();
 
     bool exact = guess && settings.polish && warm(*guess, settings.tolerance, report);
+    if (!exact && settings.only_guess) return report;
     if (!exact) exact = iterate(settings, report);
     if (report.ending == Ending::kPrimalInfeasible || report.ending == Ending::kDualInfeasible) {
+      report.errors = method.measure(method.at);
       write_certificate(report.ending, solution);
       write_certificate(report.ending, differentiated);
       keep(report.derivative = GeneralDerivative::kNone);
@@ -389,15 +392,22 @@ class General {
     if (to) to[of_G ? i : i - data.offset] = value;
   }
 
-  OPTNET_FUNCTION void write(const Point& x, const GeneralVectors& to) const {
+  OPTNET_FUNCTION void write(const Point& x, const GeneralVectors& to) {
     write_scaled(x, to, Real(1), Real(1));
   }
-  OPTNET_FUNCTION void write_scaled(const Point& x, const GeneralVectors& to, Real primal, Real dual) const {
+  OPTNET_FUNCTION void write_scaled(const Point& x, const GeneralVectors& to, Real primal, Real dual) {
     b.each(data.d.n, [&](int j) { to.z[j] = primal * data.scales.column[j] * x.v.x[j]; });
     b.each(data.rows, [&](int i) {
       put(to, i, true, dual * data.multiplier_scale(i) * x.z.u[i]);
       put(to, i, false, dual * data.multiplier_scale(i) * x.z.l[i]);
     });
+    if (to.slack) {
+      data.multiply(b, x.v.x, method.Cx);
+      b.each(data.d.m, [&](int i) {
+        const Real slack = data.has_u[i] > 0 && dual == Real(1) ? x.s.u[i] : data.u[i] - primal * method.Cx[i];
+        to.slack[i] = data.plain.h && abs(data.plain.h[i]) < Real(kInfinite) ? slack * data.value_scale(i) : kNoBound;
+      });
+    }
     for (int k = 0; k < base_rows; ++k) {
       const Real nu = dual * x.v.nu[k];
       const int row = kkt.stiff[k] - data.d.q;
@@ -412,7 +422,7 @@ class General {
 
   /// The proof, normalised to the value −1. Beside multipliers, z is the last iterate; beside a direction, multipliers
   /// are 0.
-  OPTNET_FUNCTION void write_certificate(Ending ending, const GeneralVectors& to) const {
+  OPTNET_FUNCTION void write_certificate(Ending ending, const GeneralVectors& to) {
     const Real cost(data.scales.cost);
     if (ending == Ending::kPrimalInfeasible) {
       write_scaled(method.at, to, Real(1), cost / method.farkas());

@@ -22,6 +22,7 @@ struct PlainProblem {
 
 /// From here on a bound counts as infinite.
 constexpr double kInfinite = 1e20;
+constexpr double kNoBound = std::numeric_limits<double>::infinity();
 
 /// The power of two next to 1/√x; 1 for x = 0.
 OPTNET_FUNCTION inline double inverse_root_scale(double x) {

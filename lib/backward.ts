@@ -13,7 +13,7 @@ import type { Output, ResultTensor } from './output.js';
 import { datumNames } from './problem.js';
 import type { DatumName } from './problem.js';
 import { partNames, partShapes } from './solved.js';
-import type { PartName, SolvedProblem } from './solved.js';
+import type { SolvedProblem } from './solved.js';
 import { nativeArray } from './tensor.js';
 import type { DType, DataByDType, NestedNumbers, TensorLike } from './tensor.js';
 

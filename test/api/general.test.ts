@@ -210,6 +210,22 @@ describe('without a strictly convex objective', () => {
   });
 });
 
+it('prices can be had from multipliers, gradients and directions alike', async () => {
+  // The cheapest mixture of two goods at prices 1 and 2: at least 4 in all, at most 3 of each.
+  const market = { p: [1, 2], G: [[1, 1]], gl: [4], lb: [0, 0], ub: [3, 3] };
+  using solution = await qpSolveBatch(market);
+  close(solution.z.data, [3, 1]);
+  close(solution.objective, [5]);
+  close(solution.lambdaGl.data, [2]);
+  close(solution.lambdaUb.data, [1, 0]);
+  const { dgl, dub } = await solution.backward({ dobjective: [1] });
+  close(dgl!.data, [2]);
+  close(dub!.data, [-1, 0]);
+  const { dz, dobjective } = await solution.jvp({ dgl: [1] });
+  close(dz.data, [0, 1]);
+  close(dobjective, [2]);
+});
+
 describe('certificates', () => {
   // Σz ≤ −1 with z ≥ 0; Σz ≤ 1 with z ≥ 0
   const halves = { Q: eye, p: [0, 0], G: [[1, 1]], h: [[-1], [1]], lb: [0, 0] };

@@ -164,7 +164,6 @@ describe('bounds', () => {
       /Q is not symmetric/,
     ],
   ])('are refused with %s', async (_, code, changes, argument, index, message) => {
-    // prettier-ignore
     const error = await failure(code, () => qpSolveBatch({ Q: eye, p: [1, 1], ...changes }));
     expect([error.argument, error.index]).toEqual([argument, index]);
     expect(error.message).toMatch(message);
@@ -366,9 +365,8 @@ describe('backward', () => {
       'residuals',
       /true or false/,
     ],
-    ['Q that is not there', 'ERR_QP_ARGUMENT', { dz: [1, 1] }, { wrt: ['gl'] }, 'wrt', /wrt names gl, which/],
+    ['data that the problem was not given', 'ERR_QP_ARGUMENT', { dz: [1, 1] }, { wrt: ['gl'] }, 'wrt', /wrt names gl, which/],
   ])('refuses %s', async (_, code, upstream, options, argument, message) => {
-    // prettier-ignore
     using solution = qpSolveBatchSync(boxed);
     const error = await failure(code, () => solution.backward(upstream as never, options as never));
     expect(error.argument).toBe(argument);

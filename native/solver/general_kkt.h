@@ -69,6 +69,7 @@ class GeneralKkt {
     return v;
   }
 
+  Real accuracy = kRefined;  ///< of solutions: their residual relative to the right-hand side
   int* stiff;         ///< what S consists of: k for row k of A, q + i for row i of C
   int stiff_rows = 0;
   Real* D;            ///< weights of C's rows; 0 for those in S
@@ -147,7 +148,7 @@ class GeneralKkt {
 
   /// Refines v towards the solution for `right_hand` until rounding stops it.
   OPTNET_LARGE_FUNCTION void refine(const B& b, const Vector& right_hand, const Vector& v) const {
-    const Real enough = kRefined * size(b, right_hand);
+    const Real enough = accuracy * size(b, right_hand);
     Real now = residual(b, right_hand, v);
     for (int step = 0; step < kRefinementSteps && now > enough; ++step) {
       copy(b, error, change);

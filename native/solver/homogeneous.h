@@ -76,6 +76,7 @@ class Homogeneous {
       iterations = 0;
     }
     at.kappa = max(at.kappa, Real(1e-30));
+    kkt.accuracy = kDirectionAccuracy;
     Ending ending = Ending::kStopped;
     int since_best = 0, short_steps = 0;
     best_errors = GeneralErrors{};
@@ -93,13 +94,17 @@ class Homogeneous {
         break;
       }
       const Ending proof = certificate(at);
-      if (proof != Ending::kNone) return proof;
+      if (proof != Ending::kNone) {
+        kkt.accuracy = kRefined;
+        return proof;
+      }
       if (iterations >= max_iterations) break;
       const Real alpha = advance();
       if (!(alpha > Real(0))) break;
       short_steps = alpha < Real(1e-4) ? short_steps + 1 : 0;
       if (short_steps > 3) break;
     }
+    kkt.accuracy = kRefined;
     copy(best, at);
     measure(at);
     return ending;

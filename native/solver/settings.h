@@ -70,6 +70,8 @@ constexpr double kLargestFactorWeight = 1e9;
 /// Refinement ends at this residual, relative to the right-hand side, or after so many steps.
 constexpr double kRefined = 1e-13;
 constexpr int kRefinementSteps = 6;
+/// The same for the directions of the iterations.
+constexpr double kDirectionAccuracy = 1e-8;
 /// Pivot, in units of n times the machine's epsilon and relative to its diagonal element, that counts as zero
 /// where the derivative is taken.
 constexpr double kVanishingPivot = 20.0;

@@ -1,7 +1,7 @@
 // Problems of every form, one at a time, and the rules that a solution, or a proof that there is none, must keep: written
 // out from the data, independently of the solver.
 import { tensor } from '../../lib/index.js';
-import type { QpProblem, Tensor } from '../../lib/index.js';
+import type { Tensor } from '../../lib/index.js';
 
 import { largest, times, timesTransposed } from './kkt.js';
 
@@ -32,7 +32,7 @@ export interface OneProblem {
   ub: Float64Array | undefined;
 }
 
-/** z and multipliers; those of what is absent have length 0. */
+/** z and multipliers; those of what is absent have length 0, or are 0. */
 export type Point = Record<Part, Float64Array>;
 
 export interface Sizes {
@@ -59,6 +59,7 @@ export function hasPart(problem: OneProblem, part: Part): boolean {
 
 export const product = (shape: readonly number[]): number => shape.reduce((count, size) => count * size, 1);
 
+/** A batch that can be solved. */
 export type Tensors = Partial<Record<Datum, Tensor<'float64'>>> & { p: Tensor<'float64'> };
 
 /**
@@ -79,9 +80,6 @@ export function batchOf(problems: readonly OneProblem[], shared: readonly Datum[
     });
   return Object.fromEntries(entries) as Tensors;
 }
-
-/** For qpSolveBatch. */
-export const asProblem = (tensors: Tensors): QpProblem<'float64'> => tensors as QpProblem<'float64'>;
 
 /** Problem k's part of a result, [batch, …]. */
 export function rowOf(result: { readonly data: Float64Array }, batch: number, k: number): Float64Array {
@@ -244,6 +242,7 @@ export function primalCertificateErrors(
       else sign = worse(sign, Math.abs(multiplier));
     });
   }
+  if (problem.h === undefined) sign = worse(sign, largest(certificate.lambda));
   b.forEach((x, k) => add(x * certificate.nu[k]!));
   return { residual, sign, value: Math.abs(value + 1) / worse(1, size) };
 }

@@ -33,7 +33,7 @@ export interface NativeDatum {
   batched: boolean;
 }
 
-/** All arrays have the same element type. G and h are absent when m = 0, A and b when q = 0. */
+/** All arrays have the same element type. G, h and gl are absent when m = 0, A and b when q = 0. */
 export interface NativeProblem {
   /** What solves: -1 for the CPU, else the ordinal of a GPU. */
   device: number;
@@ -42,12 +42,15 @@ export interface NativeProblem {
   n: number;
   m: number;
   q: number;
-  Q: NativeDatum;
+  Q?: NativeDatum;
   p: NativeDatum;
   G?: NativeDatum;
   h?: NativeDatum;
   A?: NativeDatum;
   b?: NativeDatum;
+  gl?: NativeDatum;
+  lb?: NativeDatum;
+  ub?: NativeDatum;
 }
 
 export interface NativeSettings {
@@ -57,19 +60,32 @@ export interface NativeSettings {
   precision: 0 | 1 | 2;
   /** 0: as many as the machine has. */
   threads: number;
-  /** Keep the factors for `backward`. */
+  /** Keep the factors for `backward` and `jvp`. */
   differentiable: boolean;
+  polish: boolean;
+  /** 0: differentiate at the solution. */
+  smoothing: number;
+  /** Solve the closest feasible problem. */
+  closest: boolean;
+  /** What a problem of the same sizes left behind on the same device. */
+  warmStart?: Factorization;
 }
 
 /**
- * Allocated by the caller, written by the addon. z: batch·n, lambda and slack: batch·m, nu: batch·q, the rest: batch.
- * The first four lie all in host memory, or all on the GPU that solves.
+ * Allocated by the caller, written by the addon. z, lambdaLb, lambdaUb: batch·n; lambda, lambdaGl, slack, shiftH: batch·m;
+ * nu, shiftB: batch·q; the rest: batch. Those that may be on a device lie all in host memory, or all on the GPU that
+ * solves. The multipliers of a bound are there when the bound is, the shifts with `closest`.
  */
 export interface NativeResults {
   z: NumberArray | DeviceArray;
   lambda: NumberArray | DeviceArray;
   nu: NumberArray | DeviceArray;
   slack: NumberArray | DeviceArray;
+  lambdaGl?: NumberArray | DeviceArray;
+  lambdaLb?: NumberArray | DeviceArray;
+  lambdaUb?: NumberArray | DeviceArray;
+  shiftH?: NumberArray | DeviceArray;
+  shiftB?: NumberArray | DeviceArray;
   objective: Float64Array;
   /** 0 solved, 1 maxIterations, 2 primalInfeasible, 3 dualInfeasible, 4 numericalError. */
   status: Uint8Array;
@@ -77,6 +93,10 @@ export interface NativeResults {
   primalResidual: Float64Array;
   dualResidual: Float64Array;
   gap: Float64Array;
+  /** A GPU leaves it as it is, like the next. */
+  margin: Float64Array;
+  /** 0 activeSet, 1 centralPath, 2 none. */
+  derivative: Uint8Array;
   /** Two elements, in milliseconds: copying and checking the data; from then until the last problem was solved. */
   timings: Float64Array;
 }
@@ -85,11 +105,11 @@ export interface NativeResults {
 export interface NativeFailure {
   failure:
     'notFinite' | 'notSymmetric' | 'notConvex' | 'memory' | 'device' | 'cancelled' | 'disposed' | 'invalid';
-  /** 'Q', 'p', 'G', 'h', 'A', 'b', 'dz', 'dlambda' or 'dnu'. */
+  /** The name of a datum, of an upstream gradient, or of a tangent. */
   argument?: string;
   /** Problem in the batch; absent for a datum that the batch shares. */
   index?: number;
-  /** Where in the datum: row and column of a matrix, column of a vector; absent for an upstream gradient. */
+  /** Where in the datum: row and column of a matrix, column of a vector; absent for upstream gradients and tangents. */
   row?: number;
   column?: number;
   /** 'memory': bytes asked for. */
@@ -102,6 +122,11 @@ export interface NativeUpstream {
   dz?: NativeArray;
   dlambda?: NativeArray;
   dnu?: NativeArray;
+  dlambdaGl?: NativeArray;
+  dlambdaLb?: NativeArray;
+  dlambdaUb?: NativeArray;
+  /** batch elements of the problem's element type. */
+  dobjective?: NativeArray;
 }
 
 /** Only what is asked for is present, each in the shape its datum was given in; all in the same memory. */
@@ -112,6 +137,35 @@ export interface NativeGradients {
   dh?: NumberArray | DeviceArray;
   dA?: NumberArray | DeviceArray;
   db?: NumberArray | DeviceArray;
+  dgl?: NumberArray | DeviceArray;
+  dlb?: NumberArray | DeviceArray;
+  dub?: NumberArray | DeviceArray;
+  /** batch elements. */
+  residuals?: Float64Array;
+}
+
+/** At least one, each in the shape its datum was given in, in host memory. */
+export interface NativeTangents {
+  dQ?: NumberArray;
+  dp?: NumberArray;
+  dG?: NumberArray;
+  dh?: NumberArray;
+  dA?: NumberArray;
+  db?: NumberArray;
+  dgl?: NumberArray;
+  dlb?: NumberArray;
+  dub?: NumberArray;
+}
+
+/** What is asked for, each in the shape of its result, in host memory. */
+export interface NativeSolutionTangents {
+  dz?: NumberArray;
+  dlambda?: NumberArray;
+  dnu?: NumberArray;
+  dlambdaGl?: NumberArray;
+  dlambdaLb?: NumberArray;
+  dlambdaUb?: NumberArray;
+  dobjective?: Float64Array;
 }
 
 /** The factors that a solve left behind. */
@@ -122,6 +176,14 @@ export interface Factorization {
   backward(
     upstream: NativeUpstream,
     gradients: NativeGradients,
+    done: (failure: NativeFailure | undefined) => void,
+  ): NativeFailure | undefined;
+  /** Blocks; writes `outputs`. */
+  jvpSync(tangents: NativeTangents, outputs: NativeSolutionTangents): NativeFailure | undefined;
+  /** Copies `tangents` and returns; `done` is called on the event loop when `outputs` is written. */
+  jvp(
+    tangents: NativeTangents,
+    outputs: NativeSolutionTangents,
     done: (failure: NativeFailure | undefined) => void,
   ): NativeFailure | undefined;
   /** Frees the factors (once running calls are done). Later calls fail with 'disposed'. */

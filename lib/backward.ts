@@ -1,22 +1,25 @@
 // The arguments and the results of `solution.backward`.
 import type { NativeArray, NativeGradients, NativeUpstream } from '../binding.js';
 
-import { checkMemory, format, readArray } from './arrays.js';
+import { checkMemory, elementCount, format, readArray } from './arrays.js';
 import type { GivenArray } from './arrays.js';
-import { gpuName } from './device.js';
+import { gpuName, unservedError } from './device.js';
 import type { CudaArray } from './device-tensor.js';
 import { argumentError, describe, deviceError, shapeError } from './errors.js';
-import { optionError, readObject, readOutput } from './options.js';
+import { allocated } from './memory.js';
+import { boolean, optionError, readObject, readOutput } from './options.js';
 import { allocateTensors, nativeOutput } from './output.js';
 import type { Output, ResultTensor } from './output.js';
 import { datumNames } from './problem.js';
 import type { DatumName } from './problem.js';
+import { partNames, partShapes } from './solved.js';
+import type { SolvedProblem } from './solved.js';
 import { nativeArray } from './tensor.js';
 import type { DType, DataByDType, NestedNumbers, TensorLike } from './tensor.js';
 
 /**
- * A gradient with respect to a part of the solution: [batch, n], or [n] when the batch is 1; n, m or q as fits. It may be
- * in the memory of the GPU that solved the problem.
+ * A gradient with respect to a part of the solution: [batch, n], or [n] when the batch is 1; n, m or q as fits (zero for
+ * the multipliers of bounds that were not given). It may be in the memory of the GPU that solved the problem.
  */
 export type UpstreamGradient<D extends DType = DType> =
   NestedNumbers | TensorLike<D> | DataByDType[D] | CudaArray<D>;
@@ -29,13 +32,27 @@ export interface Upstream<D extends DType = DType> {
   readonly dlambda?: UpstreamGradient<D> | null | undefined;
   /** ∂ℓ/∂ν */
   readonly dnu?: UpstreamGradient<D> | null | undefined;
+  /** With respect to the multipliers of gl ≤ Gz, … */
+  readonly dlambdaGl?: UpstreamGradient<D> | null | undefined;
+  /** … of lb ≤ z, … */
+  readonly dlambdaLb?: UpstreamGradient<D> | null | undefined;
+  /** … and of z ≤ ub. */
+  readonly dlambdaUb?: UpstreamGradient<D> | null | undefined;
+  /** With respect to the objective, [batch]; float64, like `solution.objective`, or of the problem's dtype. */
+  readonly dobjective?: UpstreamGradient | null | undefined;
 }
 
-export interface BackwardOptions<W extends DatumName = DatumName, O extends Output = Output> {
+export interface BackwardOptions<
+  W extends DatumName = DatumName,
+  O extends Output = Output,
+  R extends boolean = boolean,
+> {
   /** The data to differentiate with respect to; by default all that the problem was given. */
   readonly wrt?: readonly W[] | undefined;
   /** Where the gradients are put; by default where the solution was. 'device' needs a solution of a GPU. */
   readonly output?: O | undefined;
+  /** Measure too how well the gradients' equations are solved (default false); it takes another pass over the data. */
+  readonly residuals?: R | undefined;
 }
 
 /** Gradients of the loss, each in the shape that its datum was given in. One that the batch shares is summed over it. */
@@ -43,22 +60,23 @@ export type Gradients<D extends DType = DType, W extends DatumName = DatumName, 
   [Name in W as `d${Name}`]: ResultTensor<D, O>;
 };
 
-/** What `backward` needs to know about the problem that was solved. */
-export interface SolvedProblem {
-  /** Of the GPU that solved it; -1 for the CPU. */
-  ordinal: number;
-  output: Output;
-  dtype: DType;
-  batch: number;
-  n: number;
-  m: number;
-  q: number;
-  shapes: Partial<Record<DatumName, readonly number[]>>;
-}
+/** What the option `residuals` adds to the gradients. */
+export type AdjointResiduals<R extends boolean> = R extends true
+  ? {
+      /** Of the adjoint system, the maximum norm relative to that of the upstream gradient, [batch]. */
+      readonly residuals: Float64Array;
+    }
+  : unknown;
 
 type UpstreamName = keyof Upstream;
 
-const upstreamNames: readonly UpstreamName[] = ['dz', 'dlambda', 'dnu'];
+const upstreamNames: readonly UpstreamName[] = [
+  ...partNames.map((name) => `d${name}` as const),
+  'dobjective',
+];
+
+/** Those that a GPU serves. */
+const servedByGpu: readonly UpstreamName[] = ['dz', 'dlambda', 'dnu'];
 
 const longestWrt = 100;
 
@@ -67,28 +85,43 @@ export interface BackwardCall {
   upstream: NativeUpstream;
   gradients: NativeGradients;
   tensors: Partial<Record<`d${DatumName}`, ResultTensor<DType, Output>>>;
+  residuals: Float64Array | undefined;
 }
 
 export function prepareBackward(problem: SolvedProblem, upstream: unknown, options: unknown): BackwardCall {
   // First everything that may run code of the caller's, then the checks of memory.
   const given = readUpstream(upstream);
-  const { wrt, output } = readBackwardOptions(options, problem);
-  if (output === 'device' && problem.ordinal < 0) {
-    throw deviceError('output', "output is 'device'; the problem was solved on the CPU");
+  const { wrt, output, residuals } = readBackwardOptions(options, problem);
+  if (problem.ordinal < 0) {
+    if (output === 'device') {
+      throw deviceError('output', "output is 'device'; the problem was solved on the CPU");
+    }
+  } else {
+    const unserved = upstreamNames.find((name) => given[name] !== undefined && !servedByGpu.includes(name));
+    if (unserved !== undefined) throw unservedError({ argument: unserved, what: unserved });
+    if (residuals) throw unservedError({ argument: 'residuals', what: 'residuals' });
   }
-  return { upstream: checkUpstream(given, problem), ...makeGradients(wrt, output, problem) };
+  return { upstream: checkUpstream(given, problem), ...makeGradients(wrt, output, residuals, problem) };
+}
+
+/** The gradients of a call that has ended, as the caller gets them. */
+export function backwardResult({ tensors, residuals }: BackwardCall): unknown {
+  return residuals === undefined ? tensors : { ...tensors, residuals };
 }
 
 function readUpstream(upstream: unknown): Partial<Record<UpstreamName, GivenArray>> {
   if (typeof upstream !== 'object' || upstream === null || Array.isArray(upstream)) {
     throw argumentError(
       'upstream',
-      `upstream is ${describe(upstream)}; expected an object with dz, dlambda or dnu`,
+      `upstream is ${describe(upstream)}; expected an object with some of ${upstreamNames.join(', ')}`,
     );
   }
   for (const key of Object.keys(upstream)) {
     if (!(upstreamNames as readonly string[]).includes(key)) {
-      throw argumentError(key, `upstream has an unknown key ${describe(key)}; expected dz, dlambda, dnu`);
+      throw argumentError(
+        key,
+        `upstream has an unknown key ${describe(key)}; expected ${upstreamNames.join(', ')}`,
+      );
     }
   }
   const given: Partial<Record<UpstreamName, GivenArray>> = {};
@@ -97,7 +130,10 @@ function readUpstream(upstream: unknown): Partial<Record<UpstreamName, GivenArra
     if (value !== undefined && value !== null) given[name] = readArray(name, value);
   }
   if (Object.keys(given).length === 0) {
-    throw argumentError('upstream', 'upstream is empty; expected at least one of dz, dlambda, dnu');
+    throw argumentError(
+      'upstream',
+      `upstream is empty; expected at least one of ${upstreamNames.join(', ')}`,
+    );
   }
   return given;
 }
@@ -105,11 +141,15 @@ function readUpstream(upstream: unknown): Partial<Record<UpstreamName, GivenArra
 function readBackwardOptions(options: unknown, problem: SolvedProblem) {
   const given = readObject('options', options);
   for (const key of Object.keys(given)) {
-    if (key === 'wrt' || key === 'output') continue;
-    throw optionError(key, `options has an unknown key ${describe(key)}; expected wrt, output`);
+    if (key === 'wrt' || key === 'output' || key === 'residuals') continue;
+    throw optionError(key, `options has an unknown key ${describe(key)}; expected wrt, output, residuals`);
   }
-  const { wrt, output } = given;
-  return { wrt: readWrt(wrt, problem), output: readOutput(output) ?? problem.output };
+  const { wrt, output, residuals = false } = given;
+  return {
+    wrt: readWrt(wrt, problem),
+    output: readOutput(output) ?? problem.output,
+    residuals: boolean('residuals', residuals),
+  };
 }
 
 function readWrt(wrt: unknown, problem: SolvedProblem): DatumName[] {
@@ -137,46 +177,65 @@ function checkUpstream(
   given: Partial<Record<UpstreamName, GivenArray>>,
   problem: SolvedProblem,
 ): NativeUpstream {
-  const widths: Record<UpstreamName, number> = { dz: problem.n, dlambda: problem.m, dnu: problem.q };
+  const { dtype, batch } = problem;
+  const shapes = partShapes(problem);
   const upstream: Partial<Record<UpstreamName, NativeArray>> = {};
-  for (const name of upstreamNames) {
-    const array = given[name];
-    if (array !== undefined) upstream[name] = checkUpstreamArray(array, problem, widths[name]);
+  for (const name of partNames) {
+    const array = given[`d${name}`];
+    if (array === undefined) continue;
+    checkUpstreamArray(array, problem, shapes[name]);
+    if (!shapes[name].includes(0)) upstream[`d${name}`] = nativeArray(array, dtype);
+  }
+  const { dobjective } = given;
+  if (dobjective?.data !== undefined) {
+    checkUpstreamArray(dobjective, problem, [batch]);
+    // Objectives are float64 whatever the problem is, and so may be what is derived from them.
+    upstream.dobjective = nativeArray({ ...dobjective, dtype: undefined }, dtype);
+  } else if (dobjective !== undefined) {
+    checkPlace(dobjective, problem);
   }
   return upstream;
 }
 
-function checkUpstreamArray(
-  array: GivenArray,
-  { batch, dtype, ordinal }: SolvedProblem,
-  width: number,
-): NativeArray {
-  const { name } = array;
+/** @throws QpError ERR_QP_SHAPE, or as {@link checkMemory} and {@link checkPlace} do */
+function checkUpstreamArray(array: GivenArray, problem: SolvedProblem, expected: readonly number[]): void {
+  const { name, shape } = array;
   const length = checkMemory(array);
-  if (array.data === undefined && array.ordinal !== ordinal) {
-    const solver = ordinal < 0 ? 'the CPU' : gpuName(ordinal);
-    throw deviceError(name, `${name} is on ${gpuName(array.ordinal)}; the problem was solved on ${solver}`);
+  checkPlace(array, problem);
+  const count = elementCount(name, expected);
+  // A typed array is row-major, like all; a single problem needs no batch dimension.
+  const fits =
+    shape === undefined
+      ? length === count
+      : isSame(shape, expected) || (problem.batch === 1 && isSame([1, ...shape], expected));
+  if (!fits) {
+    const found = shape === undefined ? `${length} elements` : `shape ${format(shape)}`;
+    throw shapeError(name, `${name} has ${found}; expected shape ${format(expected)}`);
   }
-  const shape = array.shape ?? [batch, length / batch]; // a typed array: row-major, like all
-  const sizes = shape.length === 1 && batch === 1 ? [1, ...shape] : shape;
-  if (sizes.length !== 2 || sizes[0] !== batch || sizes[1] !== width) {
-    const found = array.shape === undefined ? `${length} elements` : `shape ${format(shape)}`;
-    throw shapeError(name, `${name} has ${found}; expected shape ${format([batch, width])}`);
+  if (length !== count) {
+    throw shapeError(name, `${name} has ${length} elements; its shape ${format(shape!)} needs ${count}`);
   }
-  if (length !== batch * width) {
-    throw shapeError(
-      name,
-      `${name} has ${length} elements; its shape ${format(shape)} needs ${batch * width}`,
-    );
-  }
-  return nativeArray(array, dtype);
+}
+
+export function isSame(shape: readonly number[], expected: readonly number[]): boolean {
+  return shape.length === expected.length && shape.every((size, i) => size === expected[i]);
+}
+
+/** Checks that an array is in host memory, or on the GPU that solved the problem. @throws QpError ERR_QP_DEVICE */
+export function checkPlace(array: GivenArray, { ordinal }: SolvedProblem): void {
+  if (array.data !== undefined || array.ordinal === ordinal) return;
+  const { name } = array;
+  const solver = ordinal < 0 ? 'the CPU' : gpuName(ordinal);
+  throw deviceError(name, `${name} is on ${gpuName(array.ordinal)}; the problem was solved on ${solver}`);
 }
 
 function makeGradients(
   wrt: readonly DatumName[],
   output: Output,
-  { ordinal, dtype, shapes }: SolvedProblem,
+  withResiduals: boolean,
+  { ordinal, dtype, batch, shapes }: SolvedProblem,
 ): Omit<BackwardCall, 'upstream'> {
+  const residuals = withResiduals ? allocated(Float64Array, batch) : undefined;
   const wanted: Partial<Record<`d${DatumName}`, readonly number[]>> = {};
   for (const datum of wrt) wanted[`d${datum}`] = shapes[datum]!;
   const tensors = allocateTensors(output, ordinal, dtype, wanted);
@@ -184,5 +243,6 @@ function makeGradients(
   for (const name of Object.keys(wanted) as (keyof typeof wanted)[]) {
     if (!wanted[name]!.includes(0)) gradients[name] = nativeOutput(tensors[name]!);
   }
-  return { gradients, tensors };
+  if (residuals !== undefined) gradients.residuals = residuals;
+  return { gradients, tensors, residuals };
 }

@@ -181,13 +181,25 @@ export function commonGpu(arrays: readonly Placed[]): Placed | undefined {
   );
 }
 
+/** What a GPU does not serve yet: the argument, and what to call it. */
+export interface Unserved {
+  argument: string;
+  what: string;
+}
+
 /**
  * Chooses the device, and says why.
  *
  * @param data where data lie on a GPU
+ * @param unserved what of the call only the CPU serves
  * @throws QpError ERR_QP_DEVICE when the one that was named cannot serve, or data lie on another
  */
-export function chooseDevice(request: DeviceRequest, data: Placed | undefined): Choice {
+export function chooseDevice(
+  request: DeviceRequest,
+  data: Placed | undefined,
+  unserved: Unserved | undefined,
+): Choice {
+  if (unserved !== undefined && request !== 'cpu') return chooseCpu(request, data, unserved);
   if (data !== undefined) return chooseForData(request, data);
   if (request === 'cpu') return { ordinal: -1, reason: 'The CPU was asked for.' };
   if (request === 'auto') return (automatic ??= chooseAutomatically());
@@ -207,6 +219,19 @@ function chooseAutomatically(): Choice {
     problem ??= failure;
   }
   return { ordinal: -1, reason: `No GPU can be used: ${clause(problem!)}.` };
+}
+
+function chooseCpu(request: DeviceRequest, data: Placed | undefined, unserved: Unserved): Choice {
+  if (data !== undefined) {
+    throw unservedError(unserved, `, where ${data.name} is; expected all data in host memory`);
+  }
+  if (request !== 'auto') throw unservedError(unserved, `; device '${request}' was asked for`);
+  return { ordinal: -1, reason: `GPUs do not serve ${unserved.what} yet.` };
+}
+
+/** The error for what a GPU does not serve. */
+export function unservedError({ argument, what }: Unserved, detail = ''): QpError {
+  return deviceError(argument, `${what} cannot be served by a GPU yet${detail}`);
 }
 
 function chooseForData(request: DeviceRequest, { name, ordinal }: Placed): Choice {

@@ -7,10 +7,10 @@ import type { NativeFailure } from '../binding.js';
  *
  * - `ERR_QP_SHAPE`: an array has the wrong shape, is ragged, or disagrees with another about the size of the batch
  * - `ERR_QP_DTYPE`: element types are mixed, or something is not a number
- * - `ERR_QP_NOT_FINITE`: NaN or Infinity in a datum or an upstream gradient
+ * - `ERR_QP_NOT_FINITE`: NaN in an array, or Infinity where it is not the absence of a bound
  * - `ERR_QP_NOT_SYMMETRIC`: Q ≠ Qᵀ
- * - `ERR_QP_NOT_CONVEX`: Q is not positive definite
- * - `ERR_QP_DEVICE`: the device asked for cannot serve, an array is on another one, or a GPU failed
+ * - `ERR_QP_NOT_CONVEX`: Q is not positive semidefinite; on a GPU, not positive definite
+ * - `ERR_QP_DEVICE`: the device asked for cannot serve, or not this, an array is on another one, or a GPU failed
  * - `ERR_QP_ABORTED`: the signal was aborted; its reason is the error's `cause`
  * - `ERR_QP_DISPOSED`: the solution, or a tensor on a GPU, was disposed of
  * - `ERR_QP_OPTION`: an option is unknown, or its value is out of range
@@ -129,15 +129,47 @@ function deviceMessage({ argument, message = 'The GPU failed.' }: NativeFailure)
   return argument === undefined ? clause(message) : `${argument}: ${clause(message)}`;
 }
 
-/** The error for a call that the addon did not serve. */
-export function errorOf(failure: NativeFailure): QpError {
+/** What the elements of an argument may be. */
+function expectedNumbers(argument: string | undefined): string {
+  switch (argument) {
+    case 'h':
+      return 'expected finite numbers, or Infinity where gl is given too (leave out rows of G that have no bound)';
+    case 'ub':
+      return 'expected numbers, or Infinity where there is no bound';
+    case 'gl':
+    case 'lb':
+      return 'expected numbers, or -Infinity where there is no bound';
+    default:
+      return 'expected finite numbers';
+  }
+}
+
+/** Why a number will not do. */
+function strangeNumber(argument: string | undefined): string {
+  switch (argument) {
+    case 'ub':
+      return 'NaN or -Infinity';
+    case 'gl':
+    case 'lb':
+      return 'NaN or Infinity';
+    default:
+      return 'NaN or infinite';
+  }
+}
+
+/**
+ * The error for a call that the addon did not serve.
+ *
+ * @param onGpu whether a GPU was to serve it
+ */
+export function errorOf(failure: NativeFailure, onGpu = false): QpError {
   const where = { argument: failure.argument, index: failure.index };
   switch (failure.failure) {
     case 'notFinite':
       return new QpError(
         'ERR_QP_NOT_FINITE',
-        `${owner(failure)} is NaN or infinite${place(failure)}; expected finite numbers` +
-          (failure.argument === 'h' ? ' (leave out rows of G that have no bound)' : ''),
+        `${owner(failure)} is ${strangeNumber(failure.argument)}${place(failure)}; ` +
+          expectedNumbers(failure.argument),
         where,
       );
     case 'notSymmetric':
@@ -150,8 +182,10 @@ export function errorOf(failure: NativeFailure): QpError {
     case 'notConvex':
       return new QpError(
         'ERR_QP_NOT_CONVEX',
-        `${owner(failure)} is not positive definite; expected a strictly convex objective (Q + εI with a small ε > 0 ` +
-          'makes a semidefinite Q so)',
+        onGpu
+          ? `${owner(failure)} is not positive definite; expected a strictly convex objective on a GPU ` +
+              "(device 'cpu' solves problems where Q is positive semidefinite)"
+          : `${owner(failure)} is not positive semidefinite; expected a convex objective`,
         where,
       );
     case 'memory':

@@ -1,5 +1,5 @@
 /**
- * Batches of convex quadratic programs, solved and differentiated: the OptNet layer (Amos and Kolter, ICML 2017).
+ * Batches of convex quadratic and linear programs, solved and differentiated: the OptNet layer (Amos and Kolter, ICML 2017).
  *
  * @packageDocumentation
  */
@@ -11,7 +11,7 @@ export { toDevice, toDeviceSync } from './to-device.js';
 export { devices } from './device.js';
 export { QpError } from './errors.js';
 
-export type { BackwardOptions, Gradients, Upstream, UpstreamGradient } from './backward.js';
+export type { AdjointResiduals, BackwardOptions, Gradients, Upstream, UpstreamGradient } from './backward.js';
 export type {
   CpuDevice,
   Device,
@@ -26,8 +26,18 @@ export type {
 } from './device.js';
 export type { CudaArray } from './device-tensor.js';
 export type { QpErrorCode } from './errors.js';
-export type { Precision, Progress, SolveOptions, SyncSolveOptions } from './options.js';
+export type { JvpOptions, SolutionTangents, Tangents } from './jvp.js';
+export type { Infeasible, Precision, Progress, SolveOptions, SyncSolveOptions } from './options.js';
 export type { Output, ResultTensor } from './output.js';
 export type { DatumName, QpDatum, QpProblem } from './problem.js';
-export type { BackwardResult, Residuals, Status, Timings } from './solution.js';
+export type {
+  BackwardResult,
+  Certificate,
+  Derivative,
+  DualInfeasibility,
+  PrimalInfeasibility,
+  Residuals,
+  Status,
+  Timings,
+} from './solution.js';
 export type { DType, DataByDType, NestedNumbers, Tensor, TensorLike } from './tensor.js';

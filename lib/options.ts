@@ -2,6 +2,7 @@ import { readDevice } from './device.js';
 import type { DeviceRequest } from './device.js';
 import { QpError, argumentError, describe } from './errors.js';
 import type { Output } from './output.js';
+import type { QpSolution } from './solution.js';
 import type { DType } from './tensor.js';
 
 /**
@@ -9,6 +10,9 @@ import type { DType } from './tensor.js';
  * fast, for the same results); or all in single precision (residuals then end near 1e-4).
  */
 export type Precision = 'double' | 'mixed' | 'single';
+
+/** What to do about a problem whose constraints contradict each other. */
+export type Infeasible = 'status' | 'closest';
 
 /** How far a running solve has come. */
 export interface Progress {
@@ -46,6 +50,30 @@ export interface SyncSolveOptions<D extends DType = DType, O extends Output = 'h
   readonly threads?: number;
   /** Keep the factors that `backward` needs (default true). Without them a solution takes less memory. */
   readonly differentiable?: boolean;
+  /**
+   * Solve once more, with the constraints that the iterates show to be active as equations (default true): the solution
+   * is then exact up to rounding, and so are its derivatives. Where this does not improve on the iterates, they stay;
+   * `solution.derivative` says which it was. A GPU does not polish yet.
+   */
+  readonly polish?: boolean;
+  /**
+   * Differentiate at the point of the central path where λᵢsᵢ is this number for every inequality and bound, measured in
+   * the units in which gradients are computed, and not at the solution. Gradients then are smooth functions of the data,
+   * also where the set of active constraints changes. The results stay those of the solution.
+   */
+  readonly smoothing?: number;
+  /**
+   * What to do about a problem whose constraints contradict each other: 'status' (default) ends it as 'primalInfeasible',
+   * with a certificate; 'closest' solves the closest one that has a solution, where h and gl are shifted by
+   * `solution.shiftH` and b by `solution.shiftB`.
+   */
+  readonly infeasible?: Infeasible;
+  /**
+   * The solution of a similar batch, from which the iterations start: of the same sizes, dtype and device, with the same
+   * of `gl`, `lb` and `ub` given, differentiable and not disposed of (it may be as soon as the call has returned). It
+   * saves iterations where the data have moved little, and changes results by no more than the tolerance.
+   */
+  readonly warmStart?: QpSolution<DType, Output> | undefined;
   /** Ends the call with ERR_QP_ABORTED. A synchronous call only looks at it before it starts. */
   readonly signal?: AbortSignal;
 }
@@ -71,6 +99,8 @@ export const defaults = {
   maxIterations: 50,
   threads: 0,
   differentiable: true,
+  polish: true,
+  infeasible: 'status',
 } as const satisfies {
   device: DeviceRequest;
   output: Output;
@@ -79,6 +109,8 @@ export const defaults = {
   maxIterations: number;
   threads: number;
   differentiable: boolean;
+  polish: boolean;
+  infeasible: Infeasible;
 };
 
 /** The numbers that stand for a precision in the addon. */
@@ -99,6 +131,11 @@ export interface CheckedOptions {
   maxIterations: number;
   threads: number;
   differentiable: boolean;
+  polish: boolean;
+  smoothing: number | undefined;
+  infeasible: Infeasible;
+  /** Whatever was given: `warmStartFactors` in solution.ts checks it. */
+  warmStart: unknown;
   signal: AbortSignal | undefined;
   onProgress: ((progress: Progress) => void) | undefined;
 }
@@ -115,6 +152,10 @@ const checks: Checks = {
   maxIterations: (value = defaults.maxIterations) => wholeNumber('maxIterations', value, 1, 0x7fffffff),
   threads: (value = defaults.threads) => wholeNumber('threads', value, 0, mostThreads),
   differentiable: (value = defaults.differentiable) => boolean('differentiable', value),
+  polish: (value = defaults.polish) => boolean('polish', value),
+  smoothing: (value) => optional(value, () => positive('smoothing', value)),
+  infeasible: (value = defaults.infeasible) => oneOf('infeasible', value, ['status', 'closest'] as const),
+  warmStart: (value) => value,
   signal: (value) => optional(value, () => abortSignal(value)),
   onProgress: (value) => optional(value, () => callback('onProgress', value)),
 };
@@ -173,7 +214,7 @@ function wholeNumber(option: string, value: unknown, low: number, high: number):
   );
 }
 
-function boolean(option: string, value: unknown): boolean {
+export function boolean(option: string, value: unknown): boolean {
   if (typeof value === 'boolean') return value;
   throw optionError(option, `${option} is ${describe(value)}; expected true or false`);
 }

@@ -4,8 +4,8 @@ import type { NativeFailure } from '../binding.js';
 import { errorOf } from './errors.js';
 
 /** Its result, unless it refused. @throws QpError */
-export function served<T>(outcome: T | NativeFailure): T {
-  if (isFailure(outcome)) throw errorOf(outcome);
+export function served<T>(outcome: T | NativeFailure, onGpu = false): T {
+  if (isFailure(outcome)) throw errorOf(outcome, onGpu);
   return outcome;
 }
 

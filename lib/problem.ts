@@ -17,32 +17,41 @@ import type { DType, DataByDType, NestedNumbers, TensorLike } from './tensor.js'
 export type QpDatum<D extends DType = DType> = NestedNumbers | TensorLike<D> | DataByDType[D] | CudaArray<D>;
 
 /**
- * A batch of convex quadratic programs with n variables, m inequalities and q equalities each,
+ * A batch of convex quadratic or linear programs with n variables, m inequalities and q equalities each,
  *
- *     minimise  ½ zᵀQz + pᵀz    subject to  Gz ≤ h,  Az = b
+ *     minimise  ½ zᵀQz + pᵀz    subject to  gl ≤ Gz ≤ h,  Az = b,  lb ≤ z ≤ ub
  *
- * (Amos and Kolter 2017, equation 2). Each datum is given once per problem, with the batch as its first dimension, or,
- * with one dimension less, once for all of them. Without any batch dimension there is one problem.
+ * (Amos and Kolter 2017, equation 2, with bounds on both sides). Each datum is given once per problem, with the batch as
+ * its first dimension, or, with one dimension less, once for all of them. Without any batch dimension there is one problem.
+ *
+ * Where a row or a variable has no bound, its entry is infinite: -Infinity in `gl` and `lb`, Infinity in `ub`, and in `h`
+ * when `gl` is given too. A lower bound above its upper one is no error: the problem is 'primalInfeasible'.
  */
 export interface QpProblem<D extends DType = DType> {
-  /** [n, n] or [batch, n, n], symmetric and positive definite. */
-  readonly Q: QpDatum<D>;
+  /** [n, n] or [batch, n, n], symmetric and positive semidefinite; without it, the objective is linear. */
+  readonly Q?: QpDatum<D> | null | undefined;
   /** [n] or [batch, n]. */
   readonly p: QpDatum<D>;
-  /** [m, n] or [batch, m, n]; given together with `h`, or not at all. */
+  /** [m, n] or [batch, m, n]; given together with `h`, with `gl`, or with both, or not at all. */
   readonly G?: QpDatum<D> | null | undefined;
-  /** [m] or [batch, m]. */
+  /** Upper bounds of Gz, [m] or [batch, m]. */
   readonly h?: QpDatum<D> | null | undefined;
   /** [q, n] or [batch, q, n]; given together with `b`, or not at all. */
   readonly A?: QpDatum<D> | null | undefined;
   /** [q] or [batch, q]. */
   readonly b?: QpDatum<D> | null | undefined;
+  /** Lower bounds of Gz, [m] or [batch, m]. */
+  readonly gl?: QpDatum<D> | null | undefined;
+  /** Lower bounds of z, [n] or [batch, n]. */
+  readonly lb?: QpDatum<D> | null | undefined;
+  /** Upper bounds of z, [n] or [batch, n]. */
+  readonly ub?: QpDatum<D> | null | undefined;
 }
 
 /** The names of a problem's data. */
-export type DatumName = 'Q' | 'p' | 'G' | 'h' | 'A' | 'b';
+export type DatumName = 'Q' | 'p' | 'G' | 'h' | 'A' | 'b' | 'gl' | 'lb' | 'ub';
 
-export const datumNames: readonly DatumName[] = ['Q', 'p', 'G', 'h', 'A', 'b'];
+export const datumNames: readonly DatumName[] = ['Q', 'p', 'G', 'h', 'A', 'b', 'gl', 'lb', 'ub'];
 
 /** A problem as it was read: nothing about it is checked but that it consists of arrays. */
 export type GivenProblem = Partial<Record<DatumName, GivenArray>>;
@@ -61,7 +70,7 @@ export function readProblem(problem: unknown): GivenProblem {
   if (typeof problem !== 'object' || problem === null || Array.isArray(problem)) {
     throw argumentError(
       'problem',
-      `problem is ${describe(problem)}; expected an object with Q and p, and G, h, A, b`,
+      `problem is ${describe(problem)}; expected an object with p, and ${optionalNames}`,
     );
   }
   for (const key of Object.keys(problem)) checkName(key);
@@ -73,35 +82,25 @@ export function readProblem(problem: unknown): GivenProblem {
   return given;
 }
 
+const optionalNames = datumNames.filter((name) => name !== 'p').join(', ');
+
 function checkName(key: string): void {
   if ((datumNames as readonly string[]).includes(key)) return;
   throw argumentError(
     key,
-    key === 'lb' || key === 'ub'
-      ? `${key}: simple bounds are not supported yet; write them as rows of G and h`
-      : `the problem has an unknown datum ${describe(key)}; expected Q, p, G, h, A, b`,
+    `the problem has an unknown datum ${describe(key)}; expected ${datumNames.join(', ')}`,
   );
 }
 
 /**
  * Checks what was read, and lays it out for the addon. Typed arrays are handed on as they are, neither copied nor
- * looked into: the addon finds what is not finite, not symmetric or not convex.
+ * looked into: the addon finds what is NaN, infinite where that means nothing, not symmetric or not convex.
  *
  * @param dtype the one asked for, if any
  */
 export function checkProblem(given: GivenProblem, dtype: DType | undefined): CheckedProblem {
-  checkPresent(given, 'Q');
-  checkPresent(given, 'p');
-  checkPair(given, 'G', 'h');
-  checkPair(given, 'A', 'b');
-
-  const [rows, n] = matrixSizes(given.Q!, 'n', 'n');
-  if (rows !== n || n < 1) {
-    throw shapeError(
-      'Q',
-      `Q has shape ${format(given.Q!.shape!)}; expected square matrices with a row for each variable`,
-    );
-  }
+  checkConstraints(given);
+  const n = countVariables(given);
   const m = given.G === undefined ? 0 : matrixSizes(given.G, 'm', n)[0];
   const q = given.A === undefined ? 0 : matrixSizes(given.A, 'q', n)[0];
   if (Math.max(n, m, q) > 0x7fffffff) {
@@ -118,6 +117,9 @@ export function checkProblem(given: GivenProblem, dtype: DType | undefined): Che
     h: [m],
     A: [q, n],
     b: [q],
+    gl: [m],
+    lb: [n],
+    ub: [n],
   };
   const batch = batchSize(given, sizes);
   const common = commonDType(given, dtype);
@@ -135,28 +137,65 @@ export function checkProblem(given: GivenProblem, dtype: DType | undefined): Che
     };
   }
   const native: CheckedProblem['native'] = {
+    ...present(data, ['Q', 'lb', 'ub']),
+    ...(m > 0 ? present(data, ['G', 'h', 'gl']) : {}),
+    ...(q > 0 ? present(data, ['A', 'b']) : {}),
     dtype: common,
     batch: batch?.size ?? 1,
     n,
     m,
     q,
-    Q: data.Q!,
     p: data.p!,
   };
-  if (m > 0) Object.assign(native, { G: data.G, h: data.h });
-  if (q > 0) Object.assign(native, { A: data.A, b: data.b });
   return { native, onGpu: commonGpu(onGpu), dtype: common, shapes };
 }
 
-function checkPresent(given: GivenProblem, name: 'Q' | 'p'): void {
-  if (given[name] !== undefined) return;
-  throw argumentError(name, `${name} is missing; a problem needs at least Q and p`);
+/** Those of some data that there are. */
+function present<Name extends DatumName>(
+  data: Partial<Record<Name, NativeDatum>>,
+  names: readonly Name[],
+): Partial<Record<Name, NativeDatum>> {
+  const found: Partial<Record<Name, NativeDatum>> = {};
+  for (const name of names) {
+    if (data[name] !== undefined) found[name] = data[name];
+  }
+  return found;
 }
 
-function checkPair(given: GivenProblem, matrix: 'G' | 'A', vector: 'h' | 'b'): void {
-  if ((given[matrix] === undefined) === (given[vector] === undefined)) return;
-  const [present, missing] = given[matrix] === undefined ? [vector, matrix] : [matrix, vector];
-  throw argumentError(missing, `${present} is given without ${missing}; expected both or neither`);
+/** Matrices come with their vectors. */
+function checkConstraints(given: GivenProblem): void {
+  if (given.p === undefined) throw argumentError('p', 'p is missing; a problem needs at least p');
+  if (given.G !== undefined && given.h === undefined && given.gl === undefined) {
+    throw argumentError('h', 'G is given without h or gl; expected one of them, or both');
+  }
+  checkPair(given, 'h', 'G');
+  checkPair(given, 'gl', 'G');
+  checkPair(given, 'b', 'A');
+  checkPair(given, 'A', 'b');
+}
+
+function checkPair(given: GivenProblem, name: DatumName, needed: DatumName): void {
+  if (given[name] === undefined || given[needed] !== undefined) return;
+  throw argumentError(needed, `${name} is given without ${needed}; expected both or neither`);
+}
+
+/** n, from Q if there is one, else from p. */
+function countVariables({ Q, p }: GivenProblem): number {
+  if (Q !== undefined) {
+    const [rows, n] = matrixSizes(Q, 'n', 'n');
+    if (rows === n && n >= 1) return n;
+    throw shapeError(
+      'Q',
+      `Q has shape ${format(Q.shape!)}; expected square matrices with a row for each variable`,
+    );
+  }
+  const shape = p!.shape ?? [checkMemory(p!)];
+  const n = shape.at(-1);
+  if ((shape.length === 1 || shape.length === 2) && n! >= 1) return n!;
+  throw shapeError(
+    'p',
+    `p has shape ${format(shape)}; expected [n] or [batch, n] with an element for each variable`,
+  );
 }
 
 /** Rows and columns of one matrix. */

@@ -1,8 +1,7 @@
 import type { Factorization, NativeFailure, NativeProblem, NativeSettings } from '../binding.js';
 
-import type { SolvedProblem } from './backward.js';
 import { chooseDevice, describeUse } from './device.js';
-import type { Choice } from './device.js';
+import type { Choice, Unserved } from './device.js';
 import { abortedError, clause, deviceError, errorOf } from './errors.js';
 import { native } from './native.js';
 import { defaults, precisionNumbers, readOptions } from './options.js';
@@ -11,9 +10,10 @@ import { served } from './outcome.js';
 import { disposeAll } from './output.js';
 import type { Output } from './output.js';
 import { checkProblem, readProblem } from './problem.js';
-import type { QpProblem } from './problem.js';
-import { QpSolution, allocateResults } from './solution.js';
+import type { CheckedProblem, QpProblem } from './problem.js';
+import { QpSolution, allocateResults, warmStartFactors } from './solution.js';
 import type { ResultArrays } from './solution.js';
+import type { SolvedProblem } from './solved.js';
 import type { DType } from './tensor.js';
 
 /** A call whose arguments were checked. */
@@ -28,7 +28,7 @@ interface Call {
 }
 
 /**
- * Solves a batch of quadratic programs, on threads of its own: the event loop goes on. The data are copied before the
+ * Solves a batch of quadratic or linear programs, on threads of its own: the event loop goes on. The data are copied before the
  * call returns, so they may be changed, or their buffers transferred, right after it. Memory of a GPU is used where it
  * is: {@link DeviceTensor}s may be disposed of right after it, that of other CUDA code must stay until the promise is
  * settled.
@@ -67,11 +67,15 @@ export function qpSolveBatchSync<D extends DType = 'float64', O extends Output =
 ): QpSolution<D, O> {
   const call = prepare(problem, options, 'sync');
   try {
-    return finish(call, served(native().solveSync(call.problem, call.settings, call.results.native)));
+    return finish(call, solveNow(call));
   } catch (error) {
     disposeAll(call.results.tensors);
     throw error;
   }
+}
+
+function solveNow({ problem, settings, results, device }: Call): Factorization {
+  return served(native().solveSync(problem, settings, results.native), device.ordinal >= 0);
 }
 
 function prepare(problem: unknown, options: unknown, mode: 'sync' | 'async'): Call {
@@ -81,26 +85,45 @@ function prepare(problem: unknown, options: unknown, mode: 'sync' | 'async'): Ca
   const given = readProblem(problem);
   const { signal } = checkedOptions;
   if (signal?.aborted) throw abortedError(signal.reason);
-  const { native, onGpu, dtype, shapes } = checkProblem(given, checkedOptions.dtype);
-  const { output } = checkedOptions;
-  const device = chooseDevice(checkedOptions.device, onGpu);
+  const checkedProblem = checkProblem(given, checkedOptions.dtype);
+  const { native, onGpu, dtype, shapes } = checkedProblem;
+  const { output, infeasible, warmStart } = checkedOptions;
+  const device = chooseDevice(checkedOptions.device, onGpu, findUnserved(checkedProblem, checkedOptions));
   if (output === 'device' && device.ordinal < 0) {
     throw deviceError('output', `output is 'device', which needs a GPU: ${clause(device.reason)}`);
   }
   const { batch, n, m, q } = native;
   const solved: SolvedProblem = { ordinal: device.ordinal, output, dtype, batch, n, m, q, shapes };
+  const factors = warmStart === undefined ? undefined : warmStartFactors(warmStart, solved);
   return {
     start,
     options: checkedOptions,
     device,
     problem: { ...native, device: device.ordinal },
     solved,
-    settings: makeSettings(checkedOptions, dtype),
-    results: allocateResults(solved),
+    settings: makeSettings(checkedOptions, dtype, factors),
+    results: allocateResults(solved, infeasible === 'closest'),
   };
 }
 
-function makeSettings(options: CheckedOptions, dtype: DType): NativeSettings {
+/** What of a call only the CPU serves. */
+function findUnserved(
+  { shapes }: CheckedProblem,
+  { smoothing, infeasible, warmStart }: CheckedOptions,
+): Unserved | undefined {
+  const bound = (['gl', 'lb', 'ub'] as const).find((name) => shapes[name] !== undefined);
+  if (bound !== undefined) return { argument: bound, what: bound };
+  if (shapes.Q === undefined) return { argument: 'Q', what: 'a problem without Q' };
+  if (smoothing !== undefined) return { argument: 'smoothing', what: 'smoothing' };
+  if (infeasible === 'closest') return { argument: 'infeasible', what: "infeasible: 'closest'" };
+  return warmStart === undefined ? undefined : { argument: 'warmStart', what: 'warmStart' };
+}
+
+function makeSettings(
+  options: CheckedOptions,
+  dtype: DType,
+  warmStart: Factorization | undefined,
+): NativeSettings {
   const precision = options.precision ?? defaults.precision[dtype];
   return {
     tolerance: options.tolerance ?? defaults.tolerance[precision],
@@ -108,13 +131,18 @@ function makeSettings(options: CheckedOptions, dtype: DType): NativeSettings {
     precision: precisionNumbers[precision],
     threads: options.threads,
     differentiable: options.differentiable,
+    polish: options.polish,
+    smoothing: options.smoothing ?? 0,
+    closest: options.infeasible === 'closest',
+    ...(warmStart === undefined ? {} : { warmStart }),
   };
 }
 
 /** Starts the call, and lets it be watched and ended early. */
-function run({ problem, settings, results, options }: Call): Promise<Factorization> {
+function run({ problem, settings, results, options, device }: Call): Promise<Factorization> {
   const { signal, onProgress } = options;
   const { batch } = problem;
+  const onGpu = device.ordinal >= 0;
   return new Promise((resolve, reject) => {
     let ended = false;
     const end = () => {
@@ -141,14 +169,14 @@ function run({ problem, settings, results, options }: Call): Promise<Factorizati
       }
     };
     const done = (outcome: Factorization | NativeFailure) => {
-      if ('failure' in outcome) return stop(errorOf(outcome));
+      if ('failure' in outcome) return stop(errorOf(outcome, onGpu));
       if (onProgress !== undefined) report(batch);
       if (ended) return outcome.dispose();
       resolve(outcome);
       end();
     };
 
-    const task = served(native().solve(problem, settings, results.native, done, onProgress && report));
+    const task = served(native().solve(problem, settings, results.native, done, onProgress && report), onGpu);
     try {
       signal?.addEventListener('abort', abort);
     } catch (error) {

@@ -11,6 +11,8 @@ import type { SyncSolveOptions } from './options.js';
 import { datumNames } from './problem.js';
 import type { DatumName, QpDatum, QpProblem } from './problem.js';
 import type { QpSolution } from './solution.js';
+import { partNames } from './solved.js';
+import type { PartName } from './solved.js';
 import { qpSolveBatchSync } from './solve.js';
 
 /** What the layer uses of TensorFlow.js: the module `@tensorflow/tfjs`, `@tensorflow/tfjs-node` or `…/tfjs-core`. */
@@ -21,34 +23,36 @@ export type QpLayerDatum = tfjs.Tensor | QpDatum;
 
 /** The data of a batch of problems, in the shapes of {@link QpProblem}. */
 export interface QpLayerData {
-  readonly Q: QpLayerDatum;
+  readonly Q?: QpLayerDatum | null | undefined;
   readonly p: QpLayerDatum;
   readonly G?: QpLayerDatum | null | undefined;
   readonly h?: QpLayerDatum | null | undefined;
   readonly A?: QpLayerDatum | null | undefined;
   readonly b?: QpLayerDatum | null | undefined;
+  readonly gl?: QpLayerDatum | null | undefined;
+  readonly lb?: QpLayerDatum | null | undefined;
+  readonly ub?: QpLayerDatum | null | undefined;
 }
 
 /** Options of {@link qpLayer}: those of the solver, and two of its own. */
 export interface QpLayerOptions extends Omit<
   SyncSolveOptions<'float32'>,
-  'dtype' | 'differentiable' | 'output'
+  'dtype' | 'differentiable' | 'output' | 'warmStart'
 > {
   /**
    * What to do about a batch in which a problem was not solved: throw an error that names the first (default), nothing,
    * or call a function, for example to count them. After the last two, z is the best iterate there was.
    */
   readonly onUnsolved?: 'throw' | 'ignore' | ((solution: QpSolution<'float32'>) => void);
-  /** Return the multipliers too, { z, lambda, nu }; they can be differentiated like z. By default only z. */
+  /** Return the multipliers too, { z, lambda, nu, … }; they can be differentiated like z. By default only z. */
   readonly multipliers?: boolean;
 }
 
-/** Minimisers [batch, n] and multipliers [batch, m] of Gz ≤ h and [batch, q] of Az = b. */
-export interface QpLayerResult {
-  readonly z: tfjs.Tensor2D;
-  readonly lambda: tfjs.Tensor2D;
-  readonly nu: tfjs.Tensor2D;
-}
+/**
+ * Minimisers [batch, n], and multipliers [batch, m] of Gz ≤ h, [batch, q] of Az = b, [batch, m] of gl ≤ Gz, and [batch, n]
+ * of lb ≤ z and z ≤ ub; without columns for what the problems do not have.
+ */
+export type QpLayerResult = { readonly [Name in PartName]: tfjs.Tensor2D };
 
 /**
  * Makes a layer that solves quadratic programs: a function of their data, which TensorFlow.js differentiates with
@@ -124,11 +128,10 @@ interface TensorInput {
   tensor: tfjs.Tensor;
 }
 
+/** The batch, and how many columns each part of the solution has. */
 interface Sizes {
   batch: number;
-  n: number;
-  m: number;
-  q: number;
+  widths: Record<PartName, number>;
 }
 
 function checkOptions(onUnsolved: unknown, multipliers: unknown): void {
@@ -194,45 +197,57 @@ function report(
   );
 }
 
-function sizesOf({ z, lambda, nu }: QpSolution): Sizes {
-  return { batch: z.shape[0]!, n: z.shape[1]!, m: lambda.shape[1]!, q: nu.shape[1]! };
+function sizesOf(solution: QpSolution): Sizes {
+  const widths: Partial<Record<PartName, number>> = {};
+  for (const name of partNames) widths[name] = solution[name].shape[1]!;
+  return { batch: solution.z.shape[0]!, widths: widths as Sizes['widths'] };
 }
 
-/** z, λ and ν side by side, as a custom gradient has one output: [batch, n + m + q]. */
-function joined(
-  tf: TensorFlow,
-  { z, lambda, nu }: QpSolution<'float32'>,
-  { batch, n, m, q }: Sizes,
-): tfjs.Tensor {
-  const width = n + m + q;
-  const rows = new Float32Array(batch * width);
-  for (let i = 0; i < batch; i++) {
-    rows.set(z.data.subarray(i * n, (i + 1) * n), i * width);
-    rows.set(lambda.data.subarray(i * m, (i + 1) * m), i * width + n);
-    rows.set(nu.data.subarray(i * q, (i + 1) * q), i * width + n + m);
+/** Where each part of the solution has its columns, when they are all side by side. */
+function columnsOf(widths: Sizes['widths']) {
+  let start = 0;
+  const parts = partNames.map((name) => {
+    const width = widths[name];
+    start += width;
+    return { name, start: start - width, width };
+  });
+  return { parts, total: start };
+}
+
+/** z and all multipliers side by side, as a custom gradient has one output. */
+function joined(tf: TensorFlow, solution: QpSolution<'float32'>, { batch, widths }: Sizes): tfjs.Tensor {
+  const { parts, total } = columnsOf(widths);
+  const rows = new Float32Array(batch * total);
+  for (const { name, start, width } of parts) {
+    const { data } = solution[name];
+    for (let i = 0; i < batch; i++) rows.set(data.subarray(i * width, (i + 1) * width), i * total + start);
   }
-  return tf.tensor(rows, [batch, width]);
+  return tf.tensor(rows, [batch, total]);
 }
 
-function split(tf: TensorFlow, rows: tfjs.Tensor, { batch, n, m, q }: Sizes): QpLayerResult {
-  const columns = (start: number, width: number) =>
-    tf.slice(rows as tfjs.Tensor2D, [0, start], [batch, width]);
-  return { z: columns(0, n), lambda: columns(n, m), nu: columns(n + m, q) };
+function split(tf: TensorFlow, rows: tfjs.Tensor, { batch, widths }: Sizes): QpLayerResult {
+  const result: Partial<Record<PartName, tfjs.Tensor2D>> = {};
+  for (const { name, start, width } of columnsOf(widths).parts) {
+    result[name] = tf.slice(rows as tfjs.Tensor2D, [0, start], [batch, width]);
+  }
+  return result as QpLayerResult;
 }
 
-/** ∂ℓ/∂z, and with `multipliers` ∂ℓ/∂λ and ∂ℓ/∂ν, out of the gradient for the layer's one output. */
-function upstreamOf(dy: tfjs.Tensor, { batch, n, m, q }: Sizes, multipliers: boolean): Upstream<'float32'> {
+/** ∂ℓ/∂z, and with `multipliers` those of the multipliers, out of the gradient for the layer's one output. */
+function upstreamOf(dy: tfjs.Tensor, { batch, widths }: Sizes, multipliers: boolean): Upstream<'float32'> {
   const rows = dy.dataSync<'float32'>();
-  if (!multipliers) return { dz: { shape: [batch, n], data: rows } };
-  const width = n + m + q;
-  const columns = (start: number, count: number) => {
-    const data = new Float32Array(batch * count);
+  if (!multipliers) return { dz: { shape: [batch, widths.z], data: rows } };
+  const { parts, total } = columnsOf(widths);
+  const upstream: Partial<Record<`d${PartName}`, { shape: number[]; data: Float32Array }>> = {};
+  for (const { name, start, width } of parts) {
+    if (width === 0) continue;
+    const data = new Float32Array(batch * width);
     for (let i = 0; i < batch; i++) {
-      data.set(rows.subarray(i * width + start, i * width + start + count), i * count);
+      data.set(rows.subarray(i * total + start, i * total + start + width), i * width);
     }
-    return { shape: [batch, count], data };
-  };
-  return { dz: columns(0, n), dlambda: columns(n, m), dnu: columns(n + m, q) };
+    upstream[`d${name}`] = { shape: [batch, width], data };
+  }
+  return upstream;
 }
 
 /** In the order of `names`. The factors are let go: TensorFlow.js asks once for each forward pass. */

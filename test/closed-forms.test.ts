@@ -265,7 +265,7 @@ describe('without constraints', () => {
         const [i, j] = [Math.floor(index / n), index % n];
         return (v[i]! * z[j]! + z[i]! * v[j]!) / 2;
       });
-      expectClose(rowOf(dQ, k), outer, 9);
+      expectClose(rowOf(dQ!, k), outer, 9);
     }
   });
 });

@@ -1,6 +1,6 @@
 // Gradients against central differences of the solution, along random directions, for all six data.
 import { qpSolveBatchSync, tensor } from '../lib/index.js';
-import type { DatumName, QpProblem, QpSolution } from '../lib/index.js';
+import type { QpProblem, QpSolution } from '../lib/index.js';
 
 import { given, knownProblem, paperProblem } from './support/generators.js';
 import type { KnownProblem } from './support/generators.js';
@@ -9,6 +9,7 @@ import type { Sizes, TensorProblem } from './support/problems.js';
 import { normal, uniform } from './support/random.js';
 import { expectWithin } from './support/within.js';
 
+type DatumName = keyof TensorProblem;
 const names: readonly DatumName[] = ['Q', 'p', 'G', 'h', 'A', 'b'];
 const ranks = { Q: 2, p: 1, G: 2, h: 1, A: 2, b: 1 };
 const parts = ['dz', 'dlambda', 'dnu'] as const;

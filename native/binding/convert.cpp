@@ -140,43 +140,40 @@ struct OutputReader {
     return read.data;
   }
 
+  bool has(const char* name) const { return !object.Get(name).IsUndefined(); }
+
   void* write_optional(const char* name, DType dtype, std::size_t count) {
-    return object.Get(name).IsUndefined() ? nullptr : write(name, dtype, count);
+    return has(name) ? write(name, dtype, count) : nullptr;
   }
 
   bool on_device() const { return place == Place::kDevice; }
 };
 
-const char* argument_name(char argument) {
-  switch (argument) {
-    case 'Q': return "Q";
-    case 'p': return "p";
-    case 'G': return "G";
-    case 'h': return "h";
-    case 'A': return "A";
-    case 'b': return "b";
-    case 'z': return "dz";
-    case 'l': return "dlambda";
-    case 'n': return "dnu";
-    default: return nullptr;
-  }
-}
+/// What the engine has a letter for: a datum (with its name), or an upstream gradient.
+struct Argument {
+  char letter;
+  const char* name;
+  const char* tangent;     ///< the name of the datum's tangent; null for an upstream gradient
+  bool Batched::*batched;  ///< null for an upstream gradient, which always is
+};
 
-/// Whether an error in this argument belongs to one problem of the batch. Upstream gradients always do.
-bool has_index(char argument, const Batched& batched) {
-  switch (argument) {
-    case 'Q': return batched.Q;
-    case 'p': return batched.p;
-    case 'G': return batched.G;
-    case 'h': return batched.h;
-    case 'A': return batched.A;
-    case 'b': return batched.b;
-    default: return true;
-  }
-}
+constexpr Argument kArguments[] = {
+    {'Q', "Q", "dQ", &Batched::Q},        {'p', "p", "dp", &Batched::p},
+    {'G', "G", "dG", &Batched::G},        {'h', "h", "dh", &Batched::h},
+    {'A', "A", "dA", &Batched::A},        {'b', "b", "db", &Batched::b},
+    {'g', "gl", "dgl", &Batched::gl},     {'L', "lb", "dlb", &Batched::lb},
+    {'U', "ub", "dub", &Batched::ub},     {'z', "dz", nullptr, nullptr},
+    {'l', "dlambda", nullptr, nullptr},   {'n', "dnu", nullptr, nullptr},
+    {'k', "dlambdaGl", nullptr, nullptr}, {'x', "dlambdaLb", nullptr, nullptr},
+    {'y', "dlambdaUb", nullptr, nullptr}, {'o', "dobjective", nullptr, nullptr},
+};
 
-/// The engine does not look for the place in one of these.
-bool is_upstream(char argument) { return argument == 'z' || argument == 'l' || argument == 'n'; }
+const Argument* find_argument(char letter) {
+  for (const Argument& argument : kArguments) {
+    if (argument.letter == letter) return &argument;
+  }
+  return nullptr;
+}
 
 const char* failure_name(Failure::Code code) {
   switch (code) {
@@ -239,16 +236,27 @@ Problem read_problem(Napi::Value value, const Gpu& gpu) {
   shape.m = read_int(object, "m");
   shape.q = read_int(object, "q");
   problem.dtype = read_dtype(object);
-  problem.Q = read_datum(object, "Q", problem.dtype, shape, shape.n, shape.n, gpu);
-  problem.p = read_datum(object, "p", problem.dtype, shape, shape.n, 1, gpu);
+  const auto read = [&](const char* name, int rows, int columns) {
+    return read_datum(object, name, problem.dtype, shape, rows, columns, gpu);
+  };
+  const auto read_optional = [&](const char* name, int rows, int columns) {
+    return object.Get(name).IsUndefined() ? Datum{} : read(name, rows, columns);
+  };
+  problem.Q = read_optional("Q", shape.n, shape.n);
+  problem.p = read("p", shape.n, 1);
+  problem.lb = read_optional("lb", shape.n, 1);
+  problem.ub = read_optional("ub", shape.n, 1);
   if (shape.m > 0) {
-    problem.G = read_datum(object, "G", problem.dtype, shape, shape.m, shape.n, gpu);
-    problem.h = read_datum(object, "h", problem.dtype, shape, shape.m, 1, gpu);
+    problem.G = read("G", shape.m, shape.n);
+    problem.h = read_optional("h", shape.m, 1);
+    problem.gl = read_optional("gl", shape.m, 1);
+    if (!problem.h.data && !problem.gl.data) throw InvalidArgument("G must come with h or gl");
   }
   if (shape.q > 0) {
-    problem.A = read_datum(object, "A", problem.dtype, shape, shape.q, shape.n, gpu);
-    problem.b = read_datum(object, "b", problem.dtype, shape, shape.q, 1, gpu);
+    problem.A = read("A", shape.q, shape.n);
+    problem.b = read("b", shape.q, 1);
   }
+  if (gpu.device && is_general(problem)) throw InvalidArgument("a GPU needs Q, and takes no gl, lb or ub");
   return problem;
 }
 
@@ -263,11 +271,17 @@ Settings read_settings(Napi::Value value) {
   settings.precision = static_cast<Precision>(static_cast<int>(read_count(object, "precision", 0, 2)));
   settings.threads = read_int(object, "threads");
   settings.differentiable = read_boolean(object, "differentiable");
+  settings.polish = read_boolean(object, "polish");
+  settings.smoothing = read_number(object, "smoothing");
+  if (!(settings.smoothing >= 0) || !std::isfinite(settings.smoothing)) {
+    throw InvalidArgument("smoothing must be zero or positive, and finite");
+  }
+  settings.closest = read_boolean(object, "closest");
   return settings;
 }
 
-Results read_results(Napi::Value value, const Problem& problem, const Gpu& gpu, Timings& timings,
-                     Kept& kept) {
+Results read_results(Napi::Value value, const Problem& problem, bool closest, const Gpu& gpu,
+                     Timings& timings, Kept& kept) {
   OutputReader reader{read_object(value, "results"), gpu, kept};
   const Shape& shape = problem.shape;
   const DType dtype = problem.dtype;
@@ -277,6 +291,13 @@ Results read_results(Napi::Value value, const Problem& problem, const Gpu& gpu, 
   results.lambda = reader.write("lambda", dtype, product(batch, shape.m));
   results.nu = reader.write("nu", dtype, product(batch, shape.q));
   results.slack = reader.write("slack", dtype, product(batch, shape.m));
+  if (problem.gl.data) results.lambda_gl = reader.write("lambdaGl", dtype, product(batch, shape.m));
+  if (problem.lb.data) results.lambda_lb = reader.write("lambdaLb", dtype, product(batch, shape.n));
+  if (problem.ub.data) results.lambda_ub = reader.write("lambdaUb", dtype, product(batch, shape.n));
+  if (closest) {
+    results.shift_h = reader.write("shiftH", dtype, product(batch, shape.m));
+    results.shift_b = reader.write("shiftB", dtype, product(batch, shape.q));
+  }
   results.on_device = reader.on_device();
   results.objective = reader.read<double>("objective", napi_float64_array, batch);
   results.status = reader.read<std::uint8_t>("status", napi_uint8_array, batch);
@@ -284,6 +305,8 @@ Results read_results(Napi::Value value, const Problem& problem, const Gpu& gpu, 
   results.primal_residual = reader.read<double>("primalResidual", napi_float64_array, batch);
   results.dual_residual = reader.read<double>("dualResidual", napi_float64_array, batch);
   results.gap = reader.read<double>("gap", napi_float64_array, batch);
+  results.margin = reader.read<double>("margin", napi_float64_array, batch);
+  results.derivative = reader.read<std::uint8_t>("derivative", napi_uint8_array, batch);
   double* milliseconds = reader.read<double>("timings", napi_float64_array, 2);
   timings = {milliseconds, milliseconds + 1};
   return results;
@@ -295,7 +318,10 @@ Batched::Batched(const Problem& problem)
       G(problem.G.batched),
       h(problem.h.batched),
       A(problem.A.batched),
-      b(problem.b.batched) {}
+      b(problem.b.batched),
+      gl(problem.gl.batched),
+      lb(problem.lb.batched),
+      ub(problem.ub.batched) {}
 
 Upstream read_upstream(Napi::Value value, const Shape& shape, DType dtype, const Gpu& gpu, Kept& kept) {
   const Napi::Object object = read_object(value, "upstream");
@@ -308,10 +334,20 @@ Upstream read_upstream(Napi::Value value, const Shape& shape, DType dtype, const
     on_device = elements.on_device;
     if (elements.owner) kept.on_device.push_back(std::move(elements.owner));
   };
+  const auto read_host = [&](const char* name, int width, const void*& data) {
+    const Napi::Value given = object.Get(name);
+    if (given.IsUndefined()) return;
+    if (gpu.device) throw InvalidArgument(std::string(name) + " cannot be used on a GPU");
+    data = read_elements(given, name, element_type(dtype), product(shape.batch, width));
+  };
   Upstream upstream;
   read("dz", shape.n, upstream.dz, upstream.dz_on_device);
   read("dlambda", shape.m, upstream.dlambda, upstream.dlambda_on_device);
   read("dnu", shape.q, upstream.dnu, upstream.dnu_on_device);
+  read_host("dlambdaGl", shape.m, upstream.dlambda_gl);
+  read_host("dlambdaLb", shape.n, upstream.dlambda_lb);
+  read_host("dlambdaUb", shape.n, upstream.dlambda_ub);
+  read_host("dobjective", 1, upstream.dobjective);
   return upstream;
 }
 
@@ -326,8 +362,54 @@ Gradients read_gradients(Napi::Value value, const Shape& shape, DType dtype, con
   gradients.dh = reader.write_optional("dh", dtype, elements(batched.h, shape, m, 1));
   gradients.dA = reader.write_optional("dA", dtype, elements(batched.A, shape, q, n));
   gradients.db = reader.write_optional("db", dtype, elements(batched.b, shape, q, 1));
+  gradients.dgl = reader.write_optional("dgl", dtype, elements(batched.gl, shape, m, 1));
+  gradients.dlb = reader.write_optional("dlb", dtype, elements(batched.lb, shape, n, 1));
+  gradients.dub = reader.write_optional("dub", dtype, elements(batched.ub, shape, n, 1));
+  if (reader.has("residuals")) {
+    gradients.residual = reader.read<double>("residuals", napi_float64_array, shape.batch);
+  }
   gradients.on_device = reader.on_device();
   return gradients;
+}
+
+Tangents read_tangents(Napi::Value value, const Shape& shape, DType dtype, const Batched& batched) {
+  const Napi::Object object = read_object(value, "tangents");
+  const auto read = [&](const char* name, bool has_batch, int rows, int columns) -> const void* {
+    const Napi::Value given = object.Get(name);
+    if (given.IsUndefined()) return nullptr;
+    return read_elements(given, name, element_type(dtype), elements(has_batch, shape, rows, columns));
+  };
+  const int n = shape.n, m = shape.m, q = shape.q;
+  Tangents tangents;
+  tangents.dQ = read("dQ", batched.Q, n, n);
+  tangents.dp = read("dp", batched.p, n, 1);
+  tangents.dG = read("dG", batched.G, m, n);
+  tangents.dh = read("dh", batched.h, m, 1);
+  tangents.dA = read("dA", batched.A, q, n);
+  tangents.db = read("db", batched.b, q, 1);
+  tangents.dgl = read("dgl", batched.gl, m, 1);
+  tangents.dlb = read("dlb", batched.lb, n, 1);
+  tangents.dub = read("dub", batched.ub, n, 1);
+  return tangents;
+}
+
+SolutionTangents read_solution_tangents(Napi::Value value, const Shape& shape, DType dtype, Kept& kept) {
+  const Gpu host;
+  OutputReader reader{read_object(value, "outputs"), host, kept};
+  const auto write = [&](const char* name, int width) {
+    return reader.write_optional(name, dtype, product(shape.batch, width));
+  };
+  SolutionTangents outputs;
+  outputs.dz = write("dz", shape.n);
+  outputs.dlambda = write("dlambda", shape.m);
+  outputs.dnu = write("dnu", shape.q);
+  outputs.dlambda_gl = write("dlambdaGl", shape.m);
+  outputs.dlambda_lb = write("dlambdaLb", shape.n);
+  outputs.dlambda_ub = write("dlambdaUb", shape.n);
+  if (reader.has("dobjective")) {
+    outputs.dobjective = reader.read<double>("dobjective", napi_float64_array, shape.batch);
+  }
+  return outputs;
 }
 
 Napi::Function read_callback(Napi::Value value, const char* name) {
@@ -342,15 +424,19 @@ Napi::Object make_failure(Napi::Env env, const char* failure, const char* messag
   return object;
 }
 
-Napi::Object make_failure(Napi::Env env, const Failure& failure, const Batched& batched) {
+Napi::Object make_failure(Napi::Env env, const Failure& failure, const Batched& batched, Given given) {
   Napi::Object object = make_failure(env, failure_name(failure.code));
-  const char* argument = argument_name(failure.argument);
-  if (argument != nullptr) object.Set("argument", argument);
-  if (argument != nullptr && has_place(failure.code)) {
-    if (has_index(failure.argument, batched)) object.Set("index", static_cast<double>(failure.index));
-    if (!is_upstream(failure.argument)) {
-      object.Set("row", failure.row);
-      object.Set("column", failure.column);
+  if (const Argument* argument = find_argument(failure.argument)) {
+    const bool is_datum = argument->batched != nullptr;
+    const bool is_tangent = is_datum && given == Given::kTangents;
+    object.Set("argument", is_tangent ? argument->tangent : argument->name);
+    if (has_place(failure.code)) {
+      if (!is_datum || batched.*argument->batched) object.Set("index", static_cast<double>(failure.index));
+      // The engine does not look for the place in what it is given after the solve.
+      if (is_datum && !is_tangent) {
+        object.Set("row", failure.row);
+        object.Set("column", failure.column);
+      }
     }
   }
   if (failure.code == Failure::Code::kMemory) object.Set("bytes", static_cast<double>(failure.bytes));

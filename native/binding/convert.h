@@ -5,6 +5,7 @@
 #include <napi.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <new>
 #include <stdexcept>
@@ -67,6 +68,7 @@ void check_pointer(const Gpu& gpu, const void* data, std::size_t bytes, const ch
 /// Reads a NativeProblem. The pointers to host memory are good until control goes back to JavaScript; arrays
 /// on the GPU have their owners in the data.
 Problem read_problem(Napi::Value value, const Gpu& gpu);
+/// Reads NativeSettings; what they say of a warm start is left to the caller.
 Settings read_settings(Napi::Value value);
 
 /// `copy` and `solve` take milliseconds; they are written when the call is done.
@@ -75,13 +77,14 @@ struct Timings {
   double* solve = nullptr;
 };
 
-/// Reads NativeResults, sized for `problem`, and adds every array to `kept`.
-Results read_results(Napi::Value value, const Problem& problem, const Gpu& gpu, Timings& timings, Kept& kept);
+/// Reads NativeResults, sized for `problem`, and adds every array to `kept`. `closest`: with the shifts.
+Results read_results(Napi::Value value, const Problem& problem, bool closest, const Gpu& gpu,
+                     Timings& timings, Kept& kept);
 
 /// Which data of a problem have one value per problem: decides the size of a gradient, and whether an error
 /// names an index.
 struct Batched {
-  bool Q = false, p = false, G = false, h = false, A = false, b = false;
+  bool Q = false, p = false, G = false, h = false, A = false, b = false, gl = false, lb = false, ub = false;
 
   Batched() = default;
   explicit Batched(const Problem& problem);
@@ -92,11 +95,20 @@ Upstream read_upstream(Napi::Value value, const Shape& shape, DType dtype, const
 Gradients read_gradients(Napi::Value value, const Shape& shape, DType dtype, const Batched& batched,
                          const Gpu& gpu, Kept& kept);
 
+/// Host memory, which the engine copies before the call returns.
+Tangents read_tangents(Napi::Value value, const Shape& shape, DType dtype, const Batched& batched);
+/// Adds the arrays to `kept`.
+SolutionTangents read_solution_tangents(Napi::Value value, const Shape& shape, DType dtype, Kept& kept);
+
 Napi::Function read_callback(Napi::Value value, const char* name);
+
+/// What the engine's name of a datum stands for in a failure: the datum, or its tangent.
+enum class Given : std::uint8_t { kData, kTangents };
 
 /// A NativeFailure.
 Napi::Object make_failure(Napi::Env env, const char* failure, const char* message = nullptr);
-Napi::Object make_failure(Napi::Env env, const Failure& failure, const Batched& batched);
+Napi::Object make_failure(Napi::Env env, const Failure& failure, const Batched& batched,
+                          Given given = Given::kData);
 
 /// Runs `body` so that no C++ exception but a JavaScript one leaves it.
 template <typename Body>

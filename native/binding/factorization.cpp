@@ -7,9 +7,12 @@
 namespace optnet::binding {
 namespace {
 
-Napi::Value outcome(Napi::Env env, const Call& call, const Batched& batched) {
+/// Marks the handles, as an object can be given any prototype.
+constexpr napi_type_tag kTag = {0x6f70746e65744641, 0x3c7ad1905be8f264};
+
+Napi::Value outcome(Napi::Env env, const Call& call, const Batched& batched, Given given) {
   const Failure failure = call.outcome();
-  return failure ? make_failure(env, failure, batched) : env.Undefined();
+  return failure ? make_failure(env, failure, batched, given) : env.Undefined();
 }
 
 }  // namespace
@@ -19,6 +22,8 @@ Napi::Function Factorization::define(Napi::Env env) {
                      {
                          InstanceMethod<&Factorization::backward>("backward"),
                          InstanceMethod<&Factorization::backward_sync>("backwardSync"),
+                         InstanceMethod<&Factorization::jvp>("jvp"),
+                         InstanceMethod<&Factorization::jvp_sync>("jvpSync"),
                          InstanceMethod<&Factorization::dispose>("dispose"),
                          InstanceAccessor<&Factorization::byte_length>("byteLength"),
                          InstanceAccessor<&Factorization::threads>("threads"),
@@ -29,6 +34,7 @@ Napi::Function Factorization::define(Napi::Env env) {
 Napi::Object Factorization::create(Napi::Env env, std::shared_ptr<Solution> solution, const Gpu& gpu,
                                    const Batched& batched, bool differentiable) {
   Napi::Object object = env.GetInstanceData<Addon>()->factorization_class().New({});
+  object.TypeTag(&kTag);
   Factorization& factorization = *Unwrap(object);
   factorization.solution_ = std::move(solution);
   factorization.gpu_ = gpu;
@@ -37,6 +43,16 @@ Napi::Object Factorization::create(Napi::Env env, std::shared_ptr<Solution> solu
   factorization.reported_bytes_ = static_cast<std::int64_t>(factorization.solution_->bytes());
   Napi::MemoryManagement::AdjustExternalMemory(env, factorization.reported_bytes_);
   return object;
+}
+
+Factorization* Factorization::from(Napi::Value value) {
+  if (!value.IsObject() || !value.As<Napi::Object>().CheckTypeTag(&kTag)) return nullptr;
+  return Unwrap(value.As<Napi::Object>());
+}
+
+std::shared_ptr<Solution> Factorization::to_start_from(const Gpu& gpu) const {
+  const bool same_device = gpu.device == gpu_.device;
+  return same_device && differentiable_ ? solution_ : nullptr;
 }
 
 Factorization::Factorization(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Factorization>(info) {}
@@ -50,43 +66,72 @@ void Factorization::let_go(Napi::BasicEnv env) {
     Napi::MemoryManagement::AdjustExternalMemory(env, -std::exchange(reported_bytes_, 0));
 }
 
-Napi::Value Factorization::prepare(const Napi::CallbackInfo& info, std::shared_ptr<Call>& call, Kept& kept) {
-  const Napi::Env env = info.Env();
-  if (!solution_) return make_failure(env, "disposed");
-  if (!differentiable_) throw InvalidArgument("the factors were not kept");
+Napi::Value Factorization::prepare_backward(const Napi::CallbackInfo& info, std::shared_ptr<Call>& call,
+                                            Kept& kept) {
   const Shape& shape = solution_->shape();
-  const Upstream upstream = read_upstream(info[0], shape, solution_->dtype(), gpu_, kept);
-  const Gradients gradients = read_gradients(info[1], shape, solution_->dtype(), batched_, gpu_, kept);
+  const DType dtype = solution_->dtype();
+  const Upstream upstream = read_upstream(info[0], shape, dtype, gpu_, kept);
+  const Gradients gradients = read_gradients(info[1], shape, dtype, batched_, gpu_, kept);
   const Failure failure = solution_->backward(upstream, gradients, call);
-  return failure ? make_failure(env, failure, batched_) : Napi::Value();
+  return failure ? make_failure(info.Env(), failure, batched_) : Napi::Value();
 }
 
-Napi::Value Factorization::backward_sync(const Napi::CallbackInfo& info) {
+Napi::Value Factorization::prepare_jvp(const Napi::CallbackInfo& info, std::shared_ptr<Call>& call,
+                                       Kept& kept) {
+  const Shape& shape = solution_->shape();
+  const DType dtype = solution_->dtype();
+  const Tangents tangents = read_tangents(info[0], shape, dtype, batched_);
+  const SolutionTangents outputs = read_solution_tangents(info[1], shape, dtype, kept);
+  const Failure failure = solution_->jvp(tangents, outputs, call);
+  return failure ? make_failure(info.Env(), failure, batched_, Given::kTangents) : Napi::Value();
+}
+
+Napi::Value Factorization::run(const Napi::CallbackInfo& info, Prepare prepare, Given given) {
   const Napi::Env env = info.Env();
   return guarded(env, [&]() -> Napi::Value {
+    if (!solution_) return make_failure(env, "disposed");
+    if (!differentiable_) throw InvalidArgument("the factors were not kept");
     std::shared_ptr<Call> call;
     Kept kept;
-    const Napi::Value failure = prepare(info, call, kept);
+    const Napi::Value failure = (this->*prepare)(info, call, kept);
     if (!failure.IsEmpty()) return failure;
     call->run();
-    return outcome(env, *call, batched_);
+    return outcome(env, *call, batched_, given);
   });
 }
 
-Napi::Value Factorization::backward(const Napi::CallbackInfo& info) {
+Napi::Value Factorization::start(const Napi::CallbackInfo& info, Prepare prepare, Given given) {
   const Napi::Env env = info.Env();
   return guarded(env, [&]() -> Napi::Value {
+    if (!solution_) return make_failure(env, "disposed");
+    if (!differentiable_) throw InvalidArgument("the factors were not kept");
     auto task = std::make_unique<Task>();
     task->done = Napi::Persistent(read_callback(info[2], "done"));
     Kept kept;
-    const Napi::Value failure = prepare(info, task->call, kept);
+    const Napi::Value failure = (this->*prepare)(info, task->call, kept);
     if (!failure.IsEmpty()) return failure;
-    task->outcome = [solution = solution_, call = task->call, batched = batched_](Napi::Env env) {
-      return outcome(env, *call, batched);
+    task->outcome = [solution = solution_, call = task->call, batched = batched_, given](Napi::Env env) {
+      return outcome(env, *call, batched, given);
     };
     env.GetInstanceData<Addon>()->tasks().start(std::move(task), std::move(kept));
     return env.Undefined();
   });
+}
+
+Napi::Value Factorization::backward_sync(const Napi::CallbackInfo& info) {
+  return run(info, &Factorization::prepare_backward, Given::kData);
+}
+
+Napi::Value Factorization::backward(const Napi::CallbackInfo& info) {
+  return start(info, &Factorization::prepare_backward, Given::kData);
+}
+
+Napi::Value Factorization::jvp_sync(const Napi::CallbackInfo& info) {
+  return run(info, &Factorization::prepare_jvp, Given::kTangents);
+}
+
+Napi::Value Factorization::jvp(const Napi::CallbackInfo& info) {
+  return start(info, &Factorization::prepare_jvp, Given::kTangents);
 }
 
 Napi::Value Factorization::dispose(const Napi::CallbackInfo& info) {

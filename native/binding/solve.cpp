@@ -16,6 +16,22 @@ double milliseconds_since(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
 
+/// The solution to start from that NativeSettings name, if they do. It lives at least as long as the settings
+/// do that hold it.
+std::shared_ptr<Solution> read_warm_start(Napi::Value settings, const Problem& problem, const Gpu& gpu) {
+  const Napi::Value value = read_object(settings, "settings").Get("warmStart");
+  if (value.IsUndefined()) return nullptr;
+  const Factorization* factorization = Factorization::from(value);
+  if (factorization == nullptr) throw InvalidArgument("warmStart must be a Factorization");
+  std::shared_ptr<Solution> solution = factorization->to_start_from(gpu);
+  if (!solution) throw InvalidArgument("warmStart has no factors on the device that solves");
+  const Shape &given = solution->shape(), &shape = problem.shape;
+  const bool fits = given.batch == shape.batch && given.n == shape.n && given.m == shape.m &&
+                    given.q == shape.q && solution->dtype() == problem.dtype;
+  if (!fits) throw InvalidArgument("warmStart is that of another kind of problem");
+  return solution;
+}
+
 /// What both forms of the call have in common: arguments read, data copied in, nothing run yet.
 struct Call {
   Gpu gpu;
@@ -31,8 +47,9 @@ struct Call {
   Napi::Value load(const Napi::CallbackInfo& info, Device& cpu, const std::shared_ptr<Control>& control) {
     Device& device = gpu.device ? *gpu.device : cpu;
     const Problem problem = read_problem(info[0], gpu);
-    const Settings settings = read_settings(info[1]);
-    results = read_results(info[2], problem, gpu, timings, kept);
+    Settings settings = read_settings(info[1]);
+    settings.warm_start = read_warm_start(info[1], problem, gpu);
+    results = read_results(info[2], problem, settings.closest, gpu, timings, kept);
     batched = Batched(problem);
     differentiable = settings.differentiable;
     const Clock::time_point start = Clock::now();

@@ -69,7 +69,8 @@ function measure(sizes: Sizes, seed: number) {
     Object.fromEntries(upstream.map(({ part, weights }) => [`d${part}`, weights])),
   );
 
-  const decided: { margin: number; solution: Record<string, number>; gradients: Record<string, number> }[] = [];
+  const decided: { margin: number; solution: Record<string, number>; gradients: Record<string, number> }[] =
+    [];
   const others: string[] = [];
   problems.forEach((problem, k) => {
     const point = pointOf(solution, k);

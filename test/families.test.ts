@@ -59,7 +59,10 @@ function solve({ name, problems, expected }: Batch, found: Findings): void {
     const point = pointOf(solution, k);
     const values: [string, Float64Array][] = [
       ...parts.map((part) => [part, solution[part].data] as [string, Float64Array]),
-      ...data.map((datum) => [`d${datum}`, gradients[`d${datum}`]?.data ?? new Float64Array(0)] as [string, Float64Array]),
+      ...data.map(
+        (datum) =>
+          [`d${datum}`, gradients[`d${datum}`]?.data ?? new Float64Array(0)] as [string, Float64Array],
+      ),
       ['objective', solution.objective],
     ];
     for (const [what, array] of values) {

@@ -1,6 +1,8 @@
 // The tests' own reference, against problems whose solutions and gradients are known to the last digit.
+import { centralPoint } from './support/central-path.js';
 import { isExact, solveExactly } from './support/exact.js';
 import type { ExactSolution } from './support/exact.js';
+import { multiplierOf, scaledResiduals, sidesOf, slackOf } from './support/general.js';
 import type { OneProblem, Point } from './support/general.js';
 import { flat, generalForm, goldenProblems, gradientNames } from './support/golden.js';
 import type { GoldenProblem } from './support/golden.js';
@@ -185,11 +187,45 @@ describe('bounds of every kind', () => {
     const { gradients } = exact(golden, 0);
     const actual = gradients({ ...upstream, objective: -1.3 });
     const Qz = times(given.Q!, point.z, n);
-    const expected = gradients({ ...upstream, z: upstream.z.map((x, j) => x - 1.3 * (Qz[j]! + given.p[j]!)) });
+    const expected = gradients({
+      ...upstream,
+      z: upstream.z.map((x, j) => x - 1.3 * (Qz[j]! + given.p[j]!)),
+    });
     expected.dp = expected.dp!.map((x, j) => x - 1.3 * point.z[j]!);
     expected.dQ = expected.dQ!.map((x, i) => x - 0.65 * point.z[Math.floor(i / n)]! * point.z[i % n]!);
     for (const name of ['dQ', 'dp', 'dG', 'dh', 'dA', 'db', 'dlb', 'dub'] as const) {
       expectWithin({ [name]: error(actual[name]!, expected[name]!) }, 1e-14);
+    }
+  });
+});
+
+describe('the reference for the central path', () => {
+  it.each(provable.filter(({ kind }) => kind === 'bounds with G and A' || kind === 'small dense, m and q'))(
+    'satisfies its equations: $name',
+    (golden) => {
+      const problem = generalForm(golden);
+      for (const size of [1, 1e-2, 1e-4]) {
+        const point = centralPoint(problem, size);
+        const Gz = times(problem.G, point.z, problem.n);
+        const sides = sidesOf(problem);
+        const products = sides.map(
+          (side) => point[multiplierOf[side.datum]][side.index]! * slackOf(side, point.z, Gz),
+        );
+        expectWithin({ products: largest(products.map((x) => x - size)) / size }, 1e-10);
+        const { primal, dual, sign } = scaledResiduals(problem, point);
+        expectWithin({ primal, dual, sign }, 1e-12);
+      }
+    },
+  );
+
+  it('has the closed form of one bound', () => {
+    const none = new Float64Array(0);
+    const one = (x: number) => Float64Array.of(x);
+    const absent = { h: undefined, gl: undefined, ub: undefined };
+    for (const p of [-1, 0, 2]) {
+      const bounded = { n: 1, m: 0, q: 0, Q: one(1), p: one(-p), G: none, A: none, b: none, lb: one(0) };
+      const { z } = centralPoint({ ...bounded, ...absent }, 0.01);
+      expectWithin({ z: Math.abs(z[0]! - (p + Math.sqrt(p * p + 0.04)) / 2) }, 1e-14);
     }
   });
 });

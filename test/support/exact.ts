@@ -174,7 +174,9 @@ class ActiveSystem {
     });
     for (let k = 0; k < q; k++) row(size - q + k, (j) => A[k * n + j]!, b[k]!);
     this.scale = equilibration(this.matrix, size);
-    this.factors = this.matrix.map((x, at) => x * this.scale[Math.floor(at / size)]! * this.scale[at % size]!);
+    this.factors = this.matrix.map(
+      (x, at) => x * this.scale[Math.floor(at / size)]! * this.scale[at % size]!,
+    );
     this.order = Int32Array.from({ length: size }, (_, i) => i);
     this.rank = factor(this.factors, this.order, size);
   }
@@ -391,4 +393,12 @@ function substitute(a: Float64Array, order: Int32Array, right: Float64Array, siz
     x[i] = sum / a[i * size + i]!;
   }
   return x;
+}
+
+/** Solves Mx = v for a row-major M, in doubles. */
+export function linearSolve(M: Float64Array, v: Float64Array): Float64Array {
+  const factors = M.slice();
+  const order = Int32Array.from(v, (_, i) => i);
+  if (factor(factors, order, v.length) < v.length) throw new Error('the matrix is singular');
+  return substitute(factors, order, v, v.length);
 }

@@ -32,15 +32,23 @@ export interface Form {
   ub: boolean;
 }
 
-const variants: readonly Omit<Form, 'n'>[] = ['h', 'hA', 'hgA', 'lu', 'luA', 'hl', 'guA', 'hglu', 'hgluA'].map(
-  (letters) => ({
-    h: letters.includes('h'),
-    gl: letters.includes('g'),
-    A: letters.includes('A'),
-    lb: letters.includes('l'),
-    ub: letters.includes('u'),
-  }),
-);
+const variants: readonly Omit<Form, 'n'>[] = [
+  'h',
+  'hA',
+  'hgA',
+  'lu',
+  'luA',
+  'hl',
+  'guA',
+  'hglu',
+  'hgluA',
+].map((letters) => ({
+  h: letters.includes('h'),
+  gl: letters.includes('g'),
+  A: letters.includes('A'),
+  lb: letters.includes('l'),
+  ub: letters.includes('u'),
+}));
 const sizes = [1, 3, 5, 8, 12];
 
 /** Problems of one form, solved together. */
@@ -268,7 +276,10 @@ const makers: Record<Family, (draft: Draft) => OneProblem> = {
     const { problem, random } = draft;
     const { n, m, G, h, gl } = problem;
     const copies = 1 + draft.below(m - 1);
-    const factors = Array.from({ length: copies }, () => [1, 2, 0.25, draft.between(0.3, 3)][draft.below(4)]!);
+    const factors = Array.from(
+      { length: copies },
+      () => [1, 2, 0.25, draft.between(0.3, 3)][draft.below(4)]!,
+    );
     const originals = factors.map(() => draft.below(m - copies));
     // The first rows are copies of the last ones.
     factors.forEach((factor, i) => {
@@ -282,7 +293,8 @@ const makers: Record<Family, (draft: Draft) => OneProblem> = {
     return problem;
   },
 
-  'dependent equalities': (draft) => draft.solveAt({ share: draft.random() < 0.5 ? 1 : draft.random() }).problem,
+  'dependent equalities': (draft) =>
+    draft.solveAt({ share: draft.random() < 0.5 ? 1 : draft.random() }).problem,
 
   'nearly infeasible': (draft) => squeeze(draft, 1e-6),
 

@@ -56,7 +56,7 @@ function solve(golden: GoldenProblem, options: SolveOptions): Values & { gap: nu
 
 function valuesOf(
   golden: GoldenProblem,
-  solution: QpSolution<DType>,
+  solution: QpSolution,
   options: SolveOptions,
 ): Values & { gap: number } {
   const upstream = (values: number[] | null) =>
@@ -353,7 +353,7 @@ describe('what has no solution ends in a status that says so, with a proof, and 
     expectWithin({ ...errors }, { residual: 1e-8, sign: 0, value: 1e-9 });
     const gradients = solution.backwardSync({ dz: tensor(golden.cz!, [1, problem.n]) });
     for (const { data } of Object.values(gradients)) {
-      expect(Array.from(data as Float64Array, Math.abs)).toEqual(Array.from(data as Float64Array, () => 0));
+      expect(Array.from(data, Math.abs)).toEqual(Array.from(data, () => 0));
     }
   });
 });

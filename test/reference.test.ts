@@ -184,10 +184,10 @@ describe('bounds of every kind', () => {
   });
 
   it('and the objective’s gradient is that of its formula', () => {
-    const { gradients } = exact(golden, 0);
-    const actual = gradients({ ...upstream, objective: -1.3 });
+    const solution = exact(golden, 0);
+    const actual = solution.gradients({ ...upstream, objective: -1.3 });
     const Qz = times(given.Q!, point.z, n);
-    const expected = gradients({
+    const expected = solution.gradients({
       ...upstream,
       z: upstream.z.map((x, j) => x - 1.3 * (Qz[j]! + given.p[j]!)),
     });

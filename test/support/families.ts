@@ -373,7 +373,7 @@ function squeeze(draft: Draft, width: number): OneProblem {
       draft.solveAt();
       const i = draft.below(m);
       problem.h![i] = dot(row(i), z) + width / 2;
-      problem.gl![i] = problem.h![i]! - width;
+      problem.gl![i] = problem.h![i] - width;
     });
   }
   if (form.lb && form.ub) {
@@ -381,7 +381,7 @@ function squeeze(draft: Draft, width: number): OneProblem {
       draft.solveAt();
       const j = draft.below(n);
       problem.ub![j] = z[j]! + width / 2;
-      problem.lb![j] = problem.ub![j]! - width;
+      problem.lb![j] = problem.ub![j] - width;
     });
   }
   if (form.lb && form.ub && form.h) {
@@ -392,7 +392,7 @@ function squeeze(draft: Draft, width: number): OneProblem {
       row(0).forEach((x, j) => {
         problem.lb![j] = z[j]! - (x > 0 ? abs(width) : 1);
         problem.ub![j] = z[j]! + (x > 0 ? 1 : abs(width));
-        least += min(x * problem.lb![j]!, x * problem.ub![j]!);
+        least += min(x * problem.lb![j], x * problem.ub![j]);
         size += abs(x);
       });
       problem.h![0] = least + width * size;

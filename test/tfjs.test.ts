@@ -94,6 +94,19 @@ describe('gradients agree with finite differences', () => {
     });
   });
 
+  // At the solution one bound of each kind is active.
+  const bounded = { Q, p: [-3, 3, 0.2], G: [[0.2, 0.1, 1]], gl: [0.3], lb: [-1, -1, -1], ub: [1, 1, 1] };
+
+  test.each(['p', 'G', 'gl', 'lb', 'ub'] as const)('of %s, where there are bounds', (name) => {
+    const layer = qpLayer(tf, { multipliers: true });
+    const loss = (values: tf.Tensor) => {
+      const { z, lambdaGl, lambdaLb, lambdaUb } = layer({ ...bounded, [name]: values });
+      return weighted(tf.concat([z, lambdaGl, lambdaLb, lambdaUb], 1)).asScalar();
+    };
+    const at = tf.tensor(bounded[name]);
+    expectClose(tf.grad(loss)(at), differences(loss, at, false));
+  });
+
   function expectClose(gradient: tf.Tensor, expected: number[]): void {
     const scale = Math.max(...expected.map(Math.abs), 0.1);
     gradient
@@ -127,6 +140,13 @@ test('a problem without a batch gives one row, and one without constraints âˆ’Qâ
   const z = qpLayer(tf)({ Q: [[4]], p: tf.tensor1d([2]) });
   expect(z.shape).toEqual([1, 1]);
   expect(z.dataSync()[0]).toBeCloseTo(-0.5, 6);
+});
+
+test('a layer may be a linear program', () => {
+  const z = qpLayer(tf)({ p: tf.tensor1d([1, -1]), lb: [0, 0], ub: [1, 2] });
+  const [first, second] = z.dataSync();
+  expect(first).toBeCloseTo(0, 5);
+  expect(second).toBeCloseTo(2, 5);
 });
 
 test('a layer learns: the bound of a projection is found from projected points', () => {

@@ -1,6 +1,6 @@
 import { devices, qpSolveBatch, qpSolveBatchSync, toDevice, toDeviceSync } from '../../lib/index.js';
-import type { CudaArray, QpErrorCode } from '../../lib/index.js';
-import { describeWithoutGpu, gpu } from '../support/devices.js';
+import type { CudaArray, QpErrorCode, QpSolution } from '../../lib/index.js';
+import { describeWithGpu, describeWithoutGpu, gpu } from '../support/devices.js';
 import { failure } from '../support/errors.js';
 import { runNode } from '../support/node.js';
 
@@ -209,6 +209,66 @@ describe('memory of a GPU is refused', () => {
       'dz',
       'dz is on cuda:0; the problem was solved on the CPU',
     ]);
+  });
+});
+
+describe('what a GPU does not serve yet', () => {
+  const unserved: [string, object, object, string][] = [
+    ['gl', { gl: [0] }, {}, 'gl'],
+    ['lb', { lb: [0, 0] }, {}, 'lb'],
+    ['ub', { ub: [9, 9] }, {}, 'ub'],
+    ['a problem without Q', { Q: undefined, lb: undefined }, {}, 'Q'],
+    ['smoothing', {}, { smoothing: 1e-3 }, 'smoothing'],
+    ["infeasible: 'closest'", {}, { infeasible: 'closest' }, 'infeasible'],
+    ['warmStart', {}, { warmStart: {} }, 'warmStart'],
+  ];
+
+  it.each(unserved)('%s is refused by one that is named', async (what, changes, options, argument) => {
+    const error = await failure('ERR_QP_DEVICE', () => solve(changes, { ...options, device: 'cuda' }));
+    expect([error.argument, error.message]).toEqual([
+      argument,
+      `${what} cannot be served by a GPU yet; device 'cuda' was asked for`,
+    ]);
+  });
+
+  it.each(unserved)('%s is refused where data are on one', async (what, changes, options, argument) => {
+    const error = await failure('ERR_QP_DEVICE', () => solve({ p: elsewhere([2]), ...changes }, options));
+    expect([error.argument, error.message]).toEqual([
+      argument,
+      `${what} cannot be served by a GPU yet, where p is; expected all data in host memory`,
+    ]);
+  });
+
+  it.each(unserved)("%s is refused with output: 'device'", async (what, changes, options) => {
+    const error = await failure('ERR_QP_DEVICE', () => solve(changes, { ...options, output: 'device' }));
+    expect([error.argument, error.message]).toEqual([
+      'output',
+      `output is 'device', which needs a GPU: GPUs do not serve ${what} yet`,
+    ]);
+  });
+
+  it('is what the CPU solves where the choice is free, and the solution says so', () => {
+    using solution = qpSolveBatchSync(problem, { smoothing: 1e-3 });
+    expect(solution.device).toMatchObject({ name: 'cpu', reason: 'GPUs do not serve smoothing yet.' });
+    using bounded = qpSolveBatchSync({ ...problem, lb: [0, 0] });
+    expect(bounded.device).toMatchObject({ name: 'cpu', reason: 'GPUs do not serve lb yet.' });
+  });
+});
+
+describeWithGpu('of a solution that a GPU computed', () => {
+  it.each<[string, (solution: QpSolution) => unknown, string]>([
+    ['the gradient of the objective', (s) => s.backward({ dobjective: [1] }), 'dobjective'],
+    ['residuals of the gradients', (s) => s.backward({ dz: [1, 0] }, { residuals: true }), 'residuals'],
+    ['derivatives along a direction', (s) => s.jvp({ dp: [1, 0] }), 'tangents'],
+    ['a warm start on the CPU', (s) => qpSolveBatch(problem, { warmStart: s, device: 'cpu' }), 'warmStart'],
+  ])('%s is refused', async (_, call, argument) => {
+    using solution = qpSolveBatchSync(problem, { device: 'cuda' });
+    expect((await failure('ERR_QP_DEVICE', () => call(solution))).argument).toBe(argument);
+  });
+
+  it('nobody knows the margin, and derivatives are those of the central path', () => {
+    using solution = qpSolveBatchSync(problem, { device: 'cuda' });
+    expect([...solution.margin, ...solution.derivative]).toEqual([NaN, 'centralPath']);
   });
 });
 

@@ -12,7 +12,17 @@ type Random = () => number;
 
 const pick = <T>(random: Random, list: readonly T[]): T => list[Math.floor(random() * list.length)]!;
 
-const sizes = { Q: [2, 2], p: [2], G: [3, 2], h: [3], A: [1, 2], b: [1] } as const;
+const sizes = {
+  Q: [2, 2],
+  p: [2],
+  G: [3, 2],
+  h: [3],
+  A: [1, 2],
+  b: [1],
+  gl: [3],
+  lb: [2],
+  ub: [2],
+} as const;
 const values = {
   Q: [2, 0, 0, 3],
   p: [1, -1],
@@ -20,8 +30,14 @@ const values = {
   h: [1, 1, 1],
   A: [1, -1],
   b: [0],
+  gl: [-4, -Infinity, -3],
+  lb: [-2, -Infinity],
+  ub: [Infinity, 5],
 } as const;
 const names = Object.keys(sizes) as (keyof typeof sizes)[];
+
+/** What every device solves. */
+const plain = { Q: true, p: true, G: true, h: true, A: true, b: true };
 
 const revoked = () => {
   const { proxy, revoke } = Proxy.revocable([], {});
@@ -145,10 +161,13 @@ function datum(random: Random, name: keyof typeof sizes): unknown {
 function malformedProblem(random: Random): unknown {
   if (random() < 0.02) return pick(random, strange)(random);
   const problem: Record<string, unknown> = {};
-  for (const name of names) problem[name] = datum(random, name);
+  const isGeneral = random() < 0.5;
+  for (const name of names) {
+    if (isGeneral ? random() < 0.9 : name in plain) problem[name] = datum(random, name);
+  }
   // Some calls are left as they are: a mixture of shapes, of batches and of dtypes.
   for (let changes = Math.floor(random() * 3); changes > 0; changes--) {
-    const name = random() < 0.95 ? pick(random, names) : pick(random, ['lb', 'x', '', 'constructor']);
+    const name = random() < 0.95 ? pick(random, names) : pick(random, ['gx', 'x', '', 'constructor']);
     if (random() < 0.05) {
       const victim = problem.Q as { data?: Float64Array } | null | undefined;
       // A getter that takes the memory of a datum which was read before it.
@@ -169,6 +188,13 @@ function malformedProblem(random: Random): unknown {
   return problem;
 }
 
+/** To start from: fits some problems. */
+let finished: Solution;
+beforeAll(() => {
+  finished = qpSolveBatchSync({ Q: [[2, 0], [0, 3]], p: [1, -1], G: tensor(values.G, [3, 2]), h: values.h, A: [[1, -1]], b: [0] }, { device: 'cpu' }); // prettier-ignore
+});
+afterAll(() => finished.dispose());
+
 function malformedOptions(random: Random): unknown {
   if (random() < 0.6) return undefined;
   if (random() < 0.05) return pick(random, strange)(random);
@@ -181,6 +207,10 @@ function malformedOptions(random: Random): unknown {
     'maxIterations',
     'threads',
     'differentiable',
+    'polish',
+    'smoothing',
+    'infeasible',
+    'warmStart',
     'signal',
     'x',
   ];
@@ -194,6 +224,10 @@ function malformedOptions(random: Random): unknown {
     maxIterations: [1, 2 ** 31 - 1],
     threads: [0, 1, 5],
     differentiable: [true, false],
+    polish: [true, false],
+    smoothing: [1e-300, 1e-3, 1e300],
+    infeasible: ['status', 'closest'],
+    warmStart: [undefined, finished],
     signal: [AbortSignal.abort(), new AbortController().signal],
     x: [1],
   };
@@ -203,17 +237,26 @@ function malformedOptions(random: Random): unknown {
 /** Arguments of backward for a solution that is not known yet. */
 function malformedBackward(random: Random): (solution: Solution) => [never, never] {
   if (random() < 0.3) return ({ z }) => [{ dz: z } as never, undefined as never];
-  const part = pick(random, ['dz', 'dlambda', 'dnu', 'dx']);
+  const part = pick(random, ['dz', 'dlambda', 'dnu', 'dlambdaGl', 'dlambdaUb', 'dobjective', 'dx']);
   const upstream = random() < 0.1 ? pick(random, strange)(random) : { [part]: pick(random, strange)(random) };
   const wrt = pick<unknown>(random, [
     undefined,
     ['Q'],
     ['Q', 'x'],
     ['A', 'b', 'A'],
+    ['gl', 'lb', 'ub'],
     pick(random, strange)(random),
   ]);
-  const options = pick<unknown>(random, [undefined, { wrt }, wrt]);
+  const options = pick<unknown>(random, [undefined, { wrt }, { residuals: true }, wrt]);
   return () => [upstream as never, options as never];
+}
+
+function malformedTangents(random: Random): [never, never] {
+  const name = pick(random, names);
+  const tangents: Record<string, unknown> = random() < 0.5 ? { [`d${name}`]: datum(random, name) } : {};
+  if (random() < 0.5) tangents[`d${pick(random, names)}`] = pick(random, strange)(random);
+  const options = pick<unknown>(random, [undefined, undefined, {}, { x: 1 }]);
+  return [(random() < 0.1 ? pick(random, strange)(random) : tangents) as never, options as never];
 }
 
 type Backward = ReturnType<typeof malformedBackward>;
@@ -239,12 +282,14 @@ it(`every one of ${rounds} malformed calls ends in a QpError or in a valid resul
     if (!isAllowed(error)) throw new Error(`round ${round}`, { cause: error });
     ends.refused++;
   };
+  const tangents = () => malformedTangents(random);
   const solveAsync = async (problem: never, options: never, backward: Backward, disposed: boolean) => {
     const solution = await qpSolveBatch(problem, options);
     check(solution);
     const gradients = solution.backward(...backward(solution));
+    const moved = solution.jvp(...tangents()).catch(refuse(-1));
     if (disposed) solution.dispose();
-    await gradients;
+    await Promise.all([gradients, moved]);
     ends.differentiated++;
   };
 
@@ -261,6 +306,7 @@ it(`every one of ${rounds} malformed calls ends in a QpError or in a valid resul
         check(solution);
         solution.backwardSync(...backward(solution));
         ends.differentiated++;
+        solution.jvpSync(...tangents());
       } catch (error) {
         refuse(round)(error);
       }

@@ -1,6 +1,10 @@
 import { QpError, qpSolveBatch, qpSolveBatchSync, tensor } from '../../lib/index.js';
 import type { QpErrorCode, QpProblem } from '../../lib/index.js';
+import { gpu } from '../support/devices.js';
 import { failure } from '../support/errors.js';
+
+/** What solves the problems of this file. */
+const device = gpu === undefined ? 'cpu' : 'cuda';
 
 const valid = {
   Q: [
@@ -42,13 +46,82 @@ const batchOfQ = (count: number, wrong: number[], row: number, column: number, v
 
 describe('a wrong problem is refused, with the argument and what was expected:', () => {
   it.each<[string, QpErrorCode, string, Changes, RegExp]>([
-    ['Q is missing', 'ERR_QP_ARGUMENT', 'Q', { Q: undefined }, /Q is missing/],
     ['p is null', 'ERR_QP_ARGUMENT', 'p', { p: null }, /p is missing/],
-    ['G without h', 'ERR_QP_ARGUMENT', 'h', { h: undefined }, /G is given without h/],
+    ['neither Q nor p', 'ERR_QP_ARGUMENT', 'p', { Q: undefined, p: undefined }, /p is missing/],
+    [
+      'G without h and gl',
+      'ERR_QP_ARGUMENT',
+      'h',
+      { h: undefined },
+      /G is given without h or gl; expected one/,
+    ],
+    ['h without G', 'ERR_QP_ARGUMENT', 'G', { G: null }, /h is given without G/],
+    ['gl without G', 'ERR_QP_ARGUMENT', 'G', { G: null, h: null, gl: [0] }, /gl is given without G/],
     ['b without A', 'ERR_QP_ARGUMENT', 'A', { A: null }, /b is given without A/],
-    ['an unknown datum', 'ERR_QP_ARGUMENT', 'q', { q: [1] }, /unknown datum "q"/],
-    ['lower bounds', 'ERR_QP_ARGUMENT', 'lb', { lb: [0, 0] }, /not supported yet; write them as rows of G/],
-    ['upper bounds', 'ERR_QP_ARGUMENT', 'ub', { ub: [0, 0] }, /not supported yet/],
+    ['A without b', 'ERR_QP_ARGUMENT', 'b', { b: null }, /A is given without b/],
+    [
+      'an unknown datum',
+      'ERR_QP_ARGUMENT',
+      'q',
+      { q: [1] },
+      /unknown datum "q"; expected Q, p, G, h, A, b, gl, lb, ub/,
+    ],
+    [
+      'gl has another length than G has rows',
+      'ERR_QP_SHAPE',
+      'gl',
+      { gl: [0, 0] },
+      /gl has shape \[2\]; expected \[1\]/,
+    ],
+    ['lb is too short', 'ERR_QP_SHAPE', 'lb', { lb: [0] }, /lb has shape \[1\]; expected \[2\]/],
+    ['ub is a matrix of the wrong width', 'ERR_QP_SHAPE', 'ub', { ub: [[1]] }, /ub has shape \[1, 1\]/],
+    ['ub is a number', 'ERR_QP_ARGUMENT', 'ub', { ub: 1 }, /ub is 1; expected nested arrays/],
+    [
+      'a batch of bounds that disagrees',
+      'ERR_QP_SHAPE',
+      'ub',
+      {
+        lb: [
+          [0, 0],
+          [0, 0],
+        ],
+        ub: [
+          [1, 1],
+          [1, 1],
+          [1, 1],
+        ],
+      },
+      /ub has a batch of 3, lb has one of 2/,
+    ],
+    [
+      'bounds of another dtype',
+      'ERR_QP_DTYPE',
+      'lb',
+      { p: new Float64Array(2), lb: new Float32Array(2) },
+      /lb is float32/,
+    ],
+    [
+      'p without elements, and no Q',
+      'ERR_QP_SHAPE',
+      'p',
+      { Q: null, p: [] },
+      /p has shape \[0\]; expected \[n\]/,
+    ],
+    [
+      'p of rank 3, and no Q',
+      'ERR_QP_SHAPE',
+      'p',
+      { Q: null, p: [[[1, 2]]] },
+      /p has shape \[1, 1, 2\]; expected \[n\]/,
+    ],
+    [
+      'G of another width than p, and no Q',
+      'ERR_QP_SHAPE',
+      'G',
+      { Q: null, G: [[1]] },
+      /G has shape \[1, 1\]; expected \[1, 2\]/,
+    ],
+    ['a detached p, and no Q', 'ERR_QP_BUFFER', 'p', { Q: null, p: transferred() }, /detached/],
     ['Q is not square', 'ERR_QP_SHAPE', 'Q', { Q: [[1, 2]] }, /Q has shape \[1, 2\]; expected square/],
     [
       'Q is a vector',
@@ -204,19 +277,7 @@ describe('a wrong problem is refused, with the argument and what was expected:',
           [2, 1],
         ],
       },
-      /Q is not positive definite/,
-    ],
-    [
-      'Q is singular',
-      'ERR_QP_NOT_CONVEX',
-      'Q',
-      {
-        Q: [
-          [1, 1],
-          [1, 1],
-        ],
-      },
-      /Q is not positive definite/,
+      device === 'cpu' ? /Q is not positive semidefinite/ : /Q is not positive definite; .*on a GPU/,
     ],
     ['a detached buffer', 'ERR_QP_BUFFER', 'p', { p: transferred() }, /p is in a buffer that was detached/],
     [
@@ -279,7 +340,7 @@ describe('a wrong problem is refused, with the argument and what was expected:',
     const Q = batchOfQ(20, [13, 17], 1, 1, -1);
     const error = await failure('ERR_QP_NOT_CONVEX', () => solve({ Q }));
     expect([error.argument, error.index]).toEqual(['Q', 13]);
-    expect(error.message).toMatch(/Q of problem 13 is not positive definite/);
+    expect(error.message).toMatch(/Q of problem 13 is not positive (semi)?definite/);
   });
 
   it('one problem of the batch is not symmetric', async () => {
@@ -315,6 +376,17 @@ describe('a wrong option is refused:', () => {
     ['a million threads', 'ERR_QP_OPTION', { threads: 1e6 }, /from 0 to 1024/],
     ['differentiable is no boolean', 'ERR_QP_OPTION', { differentiable: 1 }, /true or false/],
     ['a signal that is none', 'ERR_QP_OPTION', { signal: {} }, /expected an AbortSignal/],
+    ['polish is no boolean', 'ERR_QP_OPTION', { polish: 'yes' }, /polish is "yes"; expected true or false/],
+    ['no smoothing', 'ERR_QP_OPTION', { smoothing: 0 }, /smoothing is 0; expected a positive number/],
+    ['negative smoothing', 'ERR_QP_OPTION', { smoothing: -1e-3 }, /smoothing is -0.001/],
+    ['smoothing without end', 'ERR_QP_OPTION', { smoothing: Infinity }, /smoothing is Infinity/],
+    ['smoothing that is NaN', 'ERR_QP_OPTION', { smoothing: NaN }, /smoothing is NaN/],
+    [
+      'another word about infeasible problems',
+      'ERR_QP_OPTION',
+      { infeasible: 'shift' },
+      /infeasible is "shift"; expected one of 'status', 'closest'/,
+    ],
     ['progress of a synchronous call', 'ERR_QP_OPTION', { onProgress: () => {} }, /asynchronous/],
     ['options that are no object', 'ERR_QP_ARGUMENT', 'fast', /options is "fast"/],
     ['options that are null', 'ERR_QP_ARGUMENT', null, /options is null/],
@@ -352,7 +424,7 @@ describe('what a getter throws comes through as it is', () => {
       },
     });
     qpSolveBatchSync(watched);
-    expect(reads).toEqual(['Q', 'p', 'G', 'h', 'A', 'b']);
+    expect(reads).toEqual(['Q', 'p', 'G', 'h', 'A', 'b', 'gl', 'lb', 'ub']);
   });
 });
 

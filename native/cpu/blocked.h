@@ -112,6 +112,19 @@ class BlockedBackend {
     for (int k = 0; k < n; ++k) rows[0][k] = static_cast<IO>(v[k]);
   }
 
+  /// Row i of the problem, and the whole symmetric matrix.
+  static void read_row(const Matrix& A, int i, int, double* out) {
+    const T* in = A.strip(i / kStrip) + i % kStrip;
+    for (int j = 0; j < A.columns; ++j) out[j] = static_cast<double>(in[column(j)]);
+  }
+  static void read_symmetric(const Triangle& A, int, double* out) {
+    const auto n = static_cast<std::size_t>(A.size);
+    for (int i = 0; i < A.size; ++i) {
+      const T* in = A.strip(i / kStrip) + i % kStrip;
+      for (int j = 0; j <= i; ++j) out[i * n + j] = out[j * n + i] = static_cast<double>(in[column(j)]);
+    }
+  }
+
   // ---- over an index range ----
 
   template <class F>

@@ -1,4 +1,5 @@
 // Compiled once for each instruction set, with that set's flags and OPTNET_ISA its name.
+#include "cpu/general_units.h"
 #include "cpu/mixed.h"
 #include "cpu/units.h"
 
@@ -42,6 +43,10 @@ std::unique_ptr<UnitSolver> make(const Shape& shape, const Sharing& sharing, DTy
       return with_backend<PackedBackend<Pack<double, kLanes<double>>>, BlockedBackend<double>>(shape, sharing,
                                                                                                dtype);
   }
+}
+
+std::unique_ptr<GeneralUnit> make_general(const Dimensions& dimensions, bool bounded) {
+  return std::make_unique<GeneralUnits>(dimensions, bounded);
 }
 
 }  // namespace optnet::OPTNET_ISA

@@ -103,6 +103,19 @@ class PackedBackend {
 
   // ---- in and out: one row of each problem ----
 
+  /// Row i of one problem, and its whole symmetric matrix.
+  static void read_row(const Matrix& A, int i, int lane, double* out) {
+    for (int j = 0; j < A.columns; ++j) out[j] = element(A.data, A.shared, A.offset(i) + j, lane);
+  }
+  static void read_symmetric(const Triangle& A, int lane, double* out) {
+    const auto n = static_cast<std::size_t>(A.size);
+    for (int i = 0; i < A.size; ++i) {
+      for (int j = 0; j <= i; ++j) {
+        out[i * n + j] = out[j * n + i] = element(A.data, A.shared, A.offset(i) + j, lane);
+      }
+    }
+  }
+
   template <class IO>
   static RowCheck<P> load_row(const Matrix& A, int i, const IO* const (&rows)[kWidth]) {
     return load_row(own(A, i), A.columns, rows);
@@ -397,6 +410,10 @@ class PackedBackend {
   }
 
  private:
+  static double element(const void* data, bool shared, std::size_t at, int lane) {
+    return static_cast<double>(shared ? static_cast<const Scalar*>(data)[at] : static_cast<const P*>(data)[at].lane(lane));
+  }
+
   // The register tile: accumulators, one column of each operand and nothing else live in registers. Its
   // columns decide the order of operations in a factor, so they are the same for every pack; rows depend on
   // the registers of a pack.

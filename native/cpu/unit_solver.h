@@ -5,15 +5,23 @@
 #include <cstddef>
 #include <memory>
 
+#include "cpu/general_unit.h"
 #include "engine/problem.h"
 #include "solver/settings.h"
 
 namespace optnet {
 
-/// Row-major numbers of the whole batch that `backward` works with: the solution, and the adjoint.
+/// Row-major numbers of the whole batch that `backward` works with.
 struct BatchVectors {
+  // The solution. Of the rows of G: λ − λ_gl, and either side's, which where gl is absent is the same array.
   double *z = nullptr, *lambda = nullptr, *nu = nullptr;
+  double *lambda_h = nullptr, *lambda_gl = nullptr, *lambda_lb = nullptr, *lambda_ub = nullptr;
+  // The adjoint, in the same parts.
   double *dz = nullptr, *dlambda = nullptr, *dnu = nullptr;
+  double *dlambda_h = nullptr, *dlambda_gl = nullptr, *dlambda_lb = nullptr, *dlambda_ub = nullptr;
+  // What takes the place of dz in dQ, and of dν in db, for a loss that depends on the objective: else the same
+  // arrays.
+  double *dz_of_Q = nullptr, *dnu_of_b = nullptr;
 };
 
 class UnitSolver {
@@ -38,14 +46,18 @@ class UnitSolver {
 
   /// Factors what the batch shares. False: the shared Q is not positive definite.
   virtual bool prepare_shared(const Memory& memory) const = 0;
-  /// Solves one unit and writes its part of `results` and `solution` (z, lambda, nu). Returns the first
-  /// problem of the unit whose Q is not positive definite, or -1.
-  virtual int solve(std::size_t unit, const Memory& memory, const SolverSettings& settings,
+  /// The numbers of one problem of a unit, as they were loaded, into plain arrays that are there for those it has.
+  virtual void read(int lane, const Memory& memory, const PlainProblem& out) const = 0;
+  /// Solves one unit and writes its part of `results` and `solution` (z, lambda, nu). A problem whose Q is not
+  /// positive definite ends with kNumericalError.
+  virtual void solve(std::size_t unit, const Memory& memory, const SolverSettings& settings,
                     bool differentiable, const Results& results, const BatchVectors& solution) const = 0;
-  /// dz, dλ, dν of one unit into `vectors`, and the gradients of data given per problem into `gradients`.
-  virtual void backward(std::size_t unit, const Memory& memory, const Problem& layout,
-                        const Upstream& upstream, const Gradients& gradients,
+  /// dz, dλ, dν of one unit into `vectors`. `upstream`: the same for the gradient of the loss; null means zero.
+  virtual void backward(std::size_t unit, const Memory& memory, const BatchVectors& upstream,
                         const BatchVectors& vectors) const = 0;
+  /// Gradients of the data that problem i has to itself.
+  virtual void own_gradients(std::size_t i, const Problem& layout, const Gradients& gradients,
+                             const BatchVectors& vectors) const = 0;
   /// Rows [first, last) of Σ over the batch of scale·(u vᵀ + x yᵀ), an outer product a problem.
   struct OuterSum {
     const double *u, *v, *x, *y;
@@ -62,6 +74,7 @@ struct InstructionSet {
   bool (*usable)();
   std::unique_ptr<UnitSolver> (*make)(const Shape& shape, const Sharing& sharing, DType dtype,
                                       Precision precision);
+  std::unique_ptr<GeneralUnit> (*make_general)(const Dimensions& dimensions, bool bounded);
 };
 
 /// The best one that this CPU can run, or the one that the environment variable OPTNET_INSTRUCTION_SET names.

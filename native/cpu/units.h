@@ -70,8 +70,25 @@ class Units final : public UnitSolver {
     return all(at.work.form.prepare(at.b, at.work.data, true));
   }
 
-  int solve(std::size_t unit, const Memory& memory, const SolverSettings& settings, bool differentiable,
-            const Results& results, const BatchVectors& solution) const override {
+  void read(int lane, const Memory& memory, const PlainProblem& out) const override {
+    Arena shared(memory.shared), own(memory.data);
+    const Data<B> data(d_, sharing_, shared, own);
+    const auto rows = [&](const typename B::Matrix& M, double* to) {
+      for (int i = 0; i < M.rows; ++i) B::read_row(M, i, lane, to + static_cast<std::size_t>(i) * d_.n);
+    };
+    const auto vector = [&](const Real* v, int size, double* to) {
+      for (int i = 0; i < size; ++i) to[i] = static_cast<double>(Units::lane(v[i], lane));
+    };
+    B::read_symmetric(data.Q, lane, out.Q);
+    vector(data.p, d_.n, out.p);
+    rows(data.G, out.G);
+    vector(data.h, d_.m, out.h);
+    rows(data.A, out.A);
+    vector(data.b, d_.q, out.b);
+  }
+
+  void solve(std::size_t unit, const Memory& memory, const SolverSettings& settings, bool differentiable,
+             const Results& results, const BatchVectors& solution) const override {
     Places<B, kKind> at(memory, d_, sharing_);
     const std::size_t first = unit * W;
     const int count = problems_of(unit);
@@ -86,7 +103,6 @@ class Units final : public UnitSolver {
       store<double>(x.lambda, d_.m, solution.lambda, first, count);
       store<double>(x.nu, d_.q, solution.nu, first, count);
     }
-    int indefinite = -1;
     for (int l = count - 1; l >= 0; --l) {
       const std::size_t i = first + l;
       const int iterations = static_cast<int>(lane(report.iterations, l));
@@ -96,16 +112,15 @@ class Units final : public UnitSolver {
       results.gap[i] = lane(report.gap, l);
       results.iterations[i] = iterations;
       results.status[i] =
-          static_cast<std::uint8_t>(lane(report.solved, l)                  ? Status::kSolved
+          static_cast<std::uint8_t>(!lane(report.definite, l)               ? Status::kNumericalError
+                                    : lane(report.solved, l)                ? Status::kSolved
                                     : iterations >= settings.max_iterations ? Status::kMaxIterations
                                                                             : Status::kNumericalError);
-      if (!lane(report.definite, l)) indefinite = l;
     }
-    return indefinite;
   }
 
-  void backward(std::size_t unit, const Memory& memory, const Problem& layout, const Upstream& upstream,
-                const Gradients& gradients, const BatchVectors& vectors) const override {
+  void backward(std::size_t unit, const Memory& memory, const BatchVectors& upstream,
+                const BatchVectors& vectors) const override {
     Places<B, kKind> at(memory, d_, sharing_);
     const std::size_t first = unit * W;
     const int count = problems_of(unit);
@@ -116,7 +131,31 @@ class Units final : public UnitSolver {
     store<double>(at.gz, d_.n, vectors.dz, first, count);
     store<double>(at.dlambda, d_.m, vectors.dlambda, first, count);
     store<double>(at.gnu, d_.q, vectors.dnu, first, count);
-    for (std::size_t i = first; i < first + count; ++i) own_gradients(i, layout, gradients, vectors);
+  }
+
+  void own_gradients(std::size_t i, const Problem& layout, const Gradients& out,
+                     const BatchVectors& at) const override {
+    const std::size_t n = d_.n, m = d_.m, q = d_.q;
+    const double *z = at.z + i * n, *dz = at.dz + i * n, *dz_of_Q = at.dz_of_Q + i * n,
+                 *lambda = at.lambda + i * m, *dlambda = at.dlambda + i * m, *nu = at.nu + i * q,
+                 *dnu = at.dnu + i * q;
+    const auto wanted = [&](const void* gradient, const Datum& datum) { return gradient && datum.batched; };
+    const auto vector = [&](void* gradient, const Datum& datum, std::size_t size, double sign, const double* v) {
+      if (!wanted(gradient, datum)) return;
+      IO* row = static_cast<IO*>(gradient) + i * size;
+      for (std::size_t k = 0; k < size; ++k) row[k] = static_cast<IO>(sign * v[i * size + k]);
+    };
+    vector(out.dp, layout.p, n, 1, at.dz);
+    vector(out.dh, layout.h, m, -1, at.dlambda_h);
+    vector(out.dgl, layout.gl, m, 1, at.dlambda_gl);
+    vector(out.db, layout.b, q, -1, at.dnu_of_b);
+    vector(out.dlb, layout.lb, n, 1, at.dlambda_lb);
+    vector(out.dub, layout.ub, n, -1, at.dlambda_ub);
+    if (wanted(out.dQ, layout.Q))
+      outer(d_.n, d_.n, 0.5, dz_of_Q, z, z, dz_of_Q, static_cast<IO*>(out.dQ) + i * n * n);
+    if (wanted(out.dG, layout.G))
+      outer(d_.m, d_.n, 1, dlambda, z, lambda, dz, static_cast<IO*>(out.dG) + i * m * n);
+    if (wanted(out.dA, layout.A)) outer(d_.q, d_.n, 1, dnu, z, nu, dz, static_cast<IO*>(out.dA) + i * q * n);
   }
 
   void sum_outer(std::size_t batch, const OuterSum& sum, int first, int last, DType dtype,
@@ -149,36 +188,14 @@ class Units final : public UnitSolver {
     B::store_row(v, n, rows, count);
   }
 
-  void load_upstream(Real* v, int n, const void* source, std::size_t first, int count) const {
+  void load_upstream(Real* v, int n, const double* source, std::size_t first, int count) const {
     if (!source) {
       for (int i = 0; i < n; ++i) v[i] = Real(Scalar(0));
       return;
     }
-    const IO* rows[W];
-    for (int l = 0; l < W; ++l)
-      rows[l] = static_cast<const IO*>(source) + (first + (l < count ? l : count - 1)) * n;
+    const double* rows[W];
+    for (int l = 0; l < W; ++l) rows[l] = source + (first + (l < count ? l : count - 1)) * n;
     B::load_row(v, n, rows);
-  }
-
-  /// Gradients of the data that problem i has to itself.
-  void own_gradients(std::size_t i, const Problem& layout, const Gradients& out,
-                     const BatchVectors& at) const {
-    const std::size_t n = d_.n, m = d_.m, q = d_.q;
-    const double *z = at.z + i * n, *dz = at.dz + i * n, *lambda = at.lambda + i * m,
-                 *dlambda = at.dlambda + i * m;
-    const double *nu = at.nu + i * q, *dnu = at.dnu + i * q;
-    const auto wanted = [&](const void* gradient, const Datum& datum) { return gradient && datum.batched; };
-    const auto vector = [&](void* gradient, std::size_t size, double sign, const double* v) {
-      IO* row = static_cast<IO*>(gradient) + i * size;
-      for (std::size_t k = 0; k < size; ++k) row[k] = static_cast<IO>(sign * v[k]);
-    };
-    if (wanted(out.dp, layout.p)) vector(out.dp, n, 1, dz);
-    if (wanted(out.dh, layout.h)) vector(out.dh, m, -1, dlambda);
-    if (wanted(out.db, layout.b)) vector(out.db, q, -1, dnu);
-    if (wanted(out.dQ, layout.Q)) outer(d_.n, d_.n, 0.5, dz, z, z, dz, static_cast<IO*>(out.dQ) + i * n * n);
-    if (wanted(out.dG, layout.G))
-      outer(d_.m, d_.n, 1, dlambda, z, lambda, dz, static_cast<IO*>(out.dG) + i * m * n);
-    if (wanted(out.dA, layout.A)) outer(d_.q, d_.n, 1, dnu, z, nu, dz, static_cast<IO*>(out.dA) + i * q * n);
   }
 };
 

@@ -32,6 +32,7 @@ class CpuSolution : public Solution {
   std::shared_ptr<Call> solve(const Results& results, std::shared_ptr<Control> control);
 
   Failure backward(const Upstream& upstream, const Gradients& gradients, std::shared_ptr<Call>& out) override;
+  Failure jvp(const Tangents& tangents, const SolutionTangents& out, std::shared_ptr<Call>& call) override;
 
   const Shape& shape() const override;
   DType dtype() const override;

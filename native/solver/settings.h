@@ -55,4 +55,43 @@ constexpr double kDependentPivot = 450.0;
 template <class Scalar>
 constexpr double kLargestWeight = sizeof(Scalar) == 8 ? 1e9 : 1e4;
 
+// ---- the general solver ----
+
+/// Passes of equilibration.
+constexpr int kEquilibrations = 8;
+
+/// ρ and δ of general_kkt.h, beside data whose largest elements are 1 …
+constexpr double kPrimalShift = 1e-9;
+constexpr double kDualShift = 1e-9;
+/// … and ρ at most, where rounding makes H indefinite.
+constexpr double kLargestShift = 1e-4;
+/// Weights are at most this in the factor; refinement does the rest.
+constexpr double kLargestFactorWeight = 1e9;
+/// Refinement ends at this residual, relative to the right-hand side, or after so many steps.
+constexpr double kRefined = 1e-13;
+constexpr int kRefinementSteps = 6;
+/// Pivot, in units of n times the machine's epsilon and relative to its diagonal element, that counts as zero
+/// where the derivative is taken.
+constexpr double kVanishingPivot = 20.0;
+
+/// Iterations without a better iterate before a general problem is given up.
+constexpr int kGeneralPatience = 15;
+/// What a certificate may leave of its equation, relative to its value, in the scaled problem: 1e-10 says that no
+/// point within 1e10 is feasible.
+constexpr double kCertificate = 1e-10;
+
+/// From this scaled error on, the active set is worth a try …
+constexpr double kPolishable = 1e-4;
+/// … with so many exchanges of rows, and, where that fails, after iterating on to a hundredth of the tolerance, so
+/// often.
+constexpr int kPolishAttempts = 4;
+constexpr int kPolishRounds = 3;
+/// A multiplier or slack of the wrong sign, relative to the largest, that counts as rounding.
+constexpr double kSignRounding = 1e-11;
+/// Multiplier and slack (of the scaled problem) below which nobody can tell whether a row is active.
+constexpr double kWeaklyActive = 1e-9;
+/// Relative to the target, and iterations at most, of a point on the central path.
+constexpr double kCentered = 1e-13;
+constexpr int kCenterings = 60;
+
 }  // namespace optnet

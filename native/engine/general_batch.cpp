@@ -1,0 +1,359 @@
+#include "engine/general_batch.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "engine/sizes.h"
+
+namespace optnet {
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+/// The vectors of one problem, laid out in `arena`.
+struct Vectors {
+  double *z, *lambda, *nu, *slack, *lambda_gl, *lambda_lb, *lambda_ub;
+
+  Vectors(const Dimensions& d, Arena& arena) {
+    const auto take = [&](int size) { return arena.take<double>(static_cast<std::size_t>(size)); };
+    z = take(d.n);
+    lambda = take(d.m);
+    nu = take(d.q);
+    slack = take(d.m);
+    lambda_gl = take(d.m);
+    lambda_lb = take(d.n);
+    lambda_ub = take(d.n);
+  }
+  GeneralVectors all() const { return {z, lambda, nu, slack, lambda_gl, lambda_lb, lambda_ub}; }
+  void clear(const Dimensions& d) const {
+    std::fill_n(z, d.n, 0.0);
+    for (double* v : {lambda, slack, lambda_gl}) std::fill_n(v, d.m, 0.0);
+    std::fill_n(nu, d.q, 0.0);
+    for (double* v : {lambda_lb, lambda_ub}) std::fill_n(v, d.n, 0.0);
+  }
+};
+
+void copy(const double* from, int size, double* to, std::size_t i) {
+  if (to) std::copy_n(from, size, to + i * static_cast<std::size_t>(size));
+}
+
+void store(const double* from, int size, void* to, std::size_t i, DType dtype) {
+  if (!to) return;
+  const std::size_t first = i * static_cast<std::size_t>(size);
+  if (dtype == DType::kFloat64) {
+    std::copy_n(from, size, static_cast<double*>(to) + first);
+  } else {
+    std::transform(from, from + size, static_cast<float*>(to) + first, [](double x) { return static_cast<float>(x); });
+  }
+}
+
+Status status_of(const GeneralReport& report, const Settings& settings) {
+  switch (report.ending) {
+    case Ending::kSolved: return Status::kSolved;
+    case Ending::kPrimalInfeasible: return Status::kPrimalInfeasible;
+    case Ending::kDualInfeasible: return Status::kDualInfeasible;
+    default:
+      return report.iterations >= settings.max_iterations ? Status::kMaxIterations : Status::kNumericalError;
+  }
+}
+
+Derivative derivative_of(GeneralDerivative derivative) {
+  switch (derivative) {
+    case GeneralDerivative::kActiveSet: return Derivative::kActiveSet;
+    case GeneralDerivative::kCentralPath: return Derivative::kCentralPath;
+    default: return Derivative::kNone;
+  }
+}
+
+/// What may not be in a datum: NaN, and infinities but for those that mean "no bound".
+template <class T>
+bool allowed(T x, double infinity) {
+  return std::isfinite(x) || static_cast<double>(x) == infinity;
+}
+
+/// The first number of `count` that is not allowed, or `count`.
+template <class T>
+std::size_t first_bad(const T* x, std::size_t count, double infinity) {
+  return static_cast<std::size_t>(
+      std::find_if(x, x + count, [&](T value) { return !allowed(value, infinity); }) - x);
+}
+
+template <class T>
+Failure check_symmetric(const T* Q, std::size_t index, int n, DType dtype) {
+  const auto at = [&](int i, int j) {
+    return static_cast<double>(Q[static_cast<std::size_t>(i) * static_cast<std::size_t>(n) + static_cast<std::size_t>(j)]);
+  };
+  double largest = 0;
+  for (int i = 0; i < n; ++i) {
+    for (int j = 0; j < n; ++j) largest = std::max(largest, std::abs(at(i, j)));
+  }
+  for (int i = 0; i < n; ++i) {
+    for (int j = 0; j < i; ++j) {
+      if (std::abs(at(i, j) - at(j, i)) > symmetry_tolerance(dtype) * largest)
+        return {Failure::Code::kNotSymmetric, 'Q', index, i, j};
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+GeneralBatch::GeneralBatch(const Problem& layout, const Settings& settings, std::shared_ptr<MemoryPool> pool)
+    : layout_(layout),
+      settings_(settings),
+      d_{layout.shape.n, layout.shape.m, layout.shape.q},
+      bounded_(layout.lb.data || layout.ub.data),
+      pool_(std::move(pool)),
+      unit_(best_instruction_set().make_general(d_, bounded_)),
+      footprint_(unit_->footprint()),
+      kept_(layout.shape.batch),
+      served_(layout.shape.batch) {
+  const auto n = static_cast<std::size_t>(d_.n), m = static_cast<std::size_t>(d_.m), q = static_cast<std::size_t>(d_.q);
+  const auto place = [](Source& source, const Datum& datum, std::size_t size) {
+    source.size = size;
+    source.batched = datum.batched;
+    source.present = datum.data != nullptr;
+  };
+  place(Q_, layout.Q, n * n);
+  place(p_, layout.p, n);
+  place(G_, layout.G, m * n);
+  place(h_, layout.h, m);
+  place(A_, layout.A, q * n);
+  place(b_, layout.b, q);
+  place(gl_, layout.gl, m);
+  place(lb_, layout.lb, n);
+  place(ub_, layout.ub, n);
+  for (Datum* datum : {&layout_.Q, &layout_.p, &layout_.G, &layout_.h, &layout_.A, &layout_.b, &layout_.gl,
+                       &layout_.lb, &layout_.ub}) {
+    datum->data = nullptr;
+    datum->owner = nullptr;
+  }
+}
+
+Failure GeneralBatch::load(const Problem& problem) {
+  struct Given {
+    Source* source;
+    const Datum* datum;
+    char name;
+    int width;
+    double infinity;  ///< that is allowed
+  };
+  const double none = std::nan("");
+  const double no_upper = gl_.present ? kInfinity : none;
+  const std::array<Given, 9> data{{{&Q_, &problem.Q, 'Q', d_.n, none},
+                                   {&p_, &problem.p, 'p', d_.n, none},
+                                   {&G_, &problem.G, 'G', d_.n, none},
+                                   {&h_, &problem.h, 'h', d_.m, no_upper},
+                                   {&A_, &problem.A, 'A', d_.n, none},
+                                   {&b_, &problem.b, 'b', d_.q, none},
+                                   {&gl_, &problem.gl, 'g', d_.m, -kInfinity},
+                                   {&lb_, &problem.lb, 'L', d_.n, -kInfinity},
+                                   {&ub_, &problem.ub, 'U', d_.n, kInfinity}}};
+  const std::size_t element = size_of(layout_.dtype);
+  std::size_t total = 0;
+  for (const Given& given : data) {
+    if (!given.source->present) continue;
+    given.source->offset = total;
+    const std::size_t problems = given.source->batched ? layout_.shape.batch : 1;
+    total = sum(total, product(problems, given.source->size, element));
+  }
+  if (total > physical_memory() || !pool_->take(total, data_))
+    return {Failure::Code::kMemory, ' ', 0, 0, 0, total};
+  for (const Given& given : data) {
+    const Source& source = *given.source;
+    if (!source.present || source.size == 0) continue;
+    const std::size_t problems = source.batched ? layout_.shape.batch : 1, count = problems * source.size;
+    std::byte* to = data_.data() + source.offset;
+    std::memcpy(to, given.datum->data, count * element);
+    const auto check = [&](const auto* x) -> Failure {
+      const std::size_t bad = first_bad(x, count, given.infinity);
+      if (bad < count) {
+        const std::size_t within = bad % source.size, width = static_cast<std::size_t>(given.width);
+        return {Failure::Code::kNotFinite, given.name, bad / source.size, static_cast<int>(within / width),
+                static_cast<int>(within % width)};
+      }
+      for (std::size_t i = 0; given.name == 'Q' && i < problems; ++i) {
+        if (Failure f = check_symmetric(x + i * source.size, i, d_.n, layout_.dtype)) return f;
+      }
+      return {};
+    };
+    const Failure failure = layout_.dtype == DType::kFloat64 ? check(reinterpret_cast<const double*>(to))
+                                                             : check(reinterpret_cast<const float*>(to));
+    if (failure) return failure;
+  }
+  return {};
+}
+
+PlainProblem GeneralBatch::plain(Arena& arena) const {
+  PlainProblem problem;
+  problem.d = d_;
+  const auto take = [&](const Source& source) {
+    return source.present && source.size > 0 ? arena.take<double>(source.size) : nullptr;
+  };
+  problem.Q = take(Q_);
+  problem.p = take(p_);
+  problem.G = take(G_);
+  problem.h = take(h_);
+  problem.A = take(A_);
+  problem.b = take(b_);
+  problem.gl = take(gl_);
+  problem.lb = take(lb_);
+  problem.ub = take(ub_);
+  return problem;
+}
+
+void GeneralBatch::read(const Source& source, std::size_t i, double* to) const {
+  if (!to) return;
+  const std::size_t first = source.batched ? i * source.size : 0;
+  const std::byte* from = data_.data() + source.offset;
+  if (layout_.dtype == DType::kFloat64) {
+    std::copy_n(reinterpret_cast<const double*>(from) + first, source.size, to);
+  } else {
+    std::copy_n(reinterpret_cast<const float*>(from) + first, source.size, to);
+  }
+}
+
+void GeneralBatch::read_own(std::size_t i, const PlainProblem& to) const {
+  read(Q_, i, to.Q);
+  read(p_, i, to.p);
+  read(G_, i, to.G);
+  read(h_, i, to.h);
+  read(A_, i, to.A);
+  read(b_, i, to.b);
+  read(gl_, i, to.gl);
+  read(lb_, i, to.lb);
+  read(ub_, i, to.ub);
+}
+
+std::size_t GeneralBatch::scratch_bytes() const {
+  Arena arena;
+  for (int k = 0; k < 3; ++k) Vectors(d_, arena);
+  std::size_t numbers = arena.used() + 32 * kAlignment;
+  for (const Source* source : {&Q_, &p_, &G_, &h_, &A_, &b_, &gl_, &lb_, &ub_})
+    numbers = sum(numbers, sum(product(source->size, sizeof(double)), kAlignment));
+  return sum(sum(numbers, footprint_.scratch), settings_.differentiable ? 0 : footprint_.kept);
+}
+
+GeneralBatch::Result GeneralBatch::solve(const Task& task, const Block& scratch, const Results& results,
+                                         const BatchVectors& vectors) {
+  const std::size_t i = task.i;
+  Arena arena(scratch.data());
+  const PlainProblem problem = plain(arena);
+  const Vectors solution(d_, arena), at(d_, arena), start(d_, arena);
+  if (task.read) {
+    task.read(problem);
+  } else {
+    read_own(i, problem);
+  }
+  for (const Vectors* v : {&solution, &at}) v->clear(d_);
+
+  Block kept;
+  GeneralUnit::Memory memory;
+  if (settings_.differentiable) {
+    if (!pool_->take(footprint_.kept, kept)) return Result::kNoMemory;
+    memory.kept = kept.data();
+  } else {
+    memory.kept = arena.take<std::byte>(footprint_.kept);
+  }
+  memory.scratch = arena.take<std::byte>(footprint_.scratch);
+
+  GeneralSettings settings;
+  settings.tolerance = settings_.tolerance;
+  settings.max_iterations = settings_.max_iterations;
+  settings.polish = settings_.polish;
+  settings.smoothing = settings_.smoothing;
+  settings.indefinite = symmetry_tolerance(layout_.dtype);
+  settings.only_guess = task.only_guess;
+  GeneralVectors guess;
+  if (task.guess) {
+    const BatchVectors& from = *task.guess;
+    start.clear(d_);
+    const auto copy_in = [&](const double* v, int size, double* to) {
+      if (v) std::copy_n(v + i * static_cast<std::size_t>(size), size, to);
+    };
+    copy_in(from.z, d_.n, start.z);
+    copy_in(from.lambda_h, d_.m, start.lambda);
+    copy_in(from.nu, d_.q, start.nu);
+    copy_in(from.lambda_gl, d_.m, start.lambda_gl);
+    copy_in(from.lambda_lb, d_.n, start.lambda_lb);
+    copy_in(from.lambda_ub, d_.n, start.lambda_ub);
+    guess = start.all();
+  }
+  const GeneralReport report =
+      unit_->solve(memory, problem, settings, task.guess ? &guess : nullptr, solution.all(), at.all());
+  if (!report.convex) return Result::kNotConvex;
+  if ((task.only_better || task.only_guess) && report.ending == Ending::kStopped) return Result::kUnsolved;
+
+  served_[i] = 1;
+  kept_[i] = std::move(kept);
+  const DType dtype = layout_.dtype;
+  store(solution.z, d_.n, results.z, i, dtype);
+  store(solution.lambda, d_.m, results.lambda, i, dtype);
+  store(solution.nu, d_.q, results.nu, i, dtype);
+  store(solution.slack, d_.m, results.slack, i, dtype);
+  store(solution.lambda_gl, d_.m, results.lambda_gl, i, dtype);
+  store(solution.lambda_lb, d_.n, results.lambda_lb, i, dtype);
+  store(solution.lambda_ub, d_.n, results.lambda_ub, i, dtype);
+  results.objective[i] = report.ending == Ending::kPrimalInfeasible ? kInfinity
+                         : report.ending == Ending::kDualInfeasible ? -kInfinity
+                                                                    : report.errors.objective;
+  results.status[i] = static_cast<std::uint8_t>(status_of(report, settings_));
+  results.iterations[i] = report.iterations;
+  results.primal_residual[i] = report.errors.primal;
+  results.dual_residual[i] = report.errors.dual;
+  results.gap[i] = report.errors.gap;
+  if (results.margin) results.margin[i] = report.margin;
+  if (results.derivative) results.derivative[i] = static_cast<std::uint8_t>(derivative_of(report.derivative));
+
+  copy(at.z, d_.n, vectors.z, i);
+  copy(at.nu, d_.q, vectors.nu, i);
+  if (vectors.lambda_h != vectors.lambda) copy(at.lambda, d_.m, vectors.lambda_h, i);
+  copy(at.lambda_gl, d_.m, vectors.lambda_gl, i);
+  copy(at.lambda_lb, d_.n, vectors.lambda_lb, i);
+  copy(at.lambda_ub, d_.n, vectors.lambda_ub, i);
+  for (int r = 0; r < d_.m; ++r) at.lambda[r] -= at.lambda_gl[r];
+  copy(at.lambda, d_.m, vectors.lambda, i);
+  return report.ending == Ending::kSolved                                                       ? Result::kSolved
+         : report.ending == Ending::kPrimalInfeasible || report.ending == Ending::kDualInfeasible ? Result::kInfeasible
+                                                                                                  : Result::kUnsolved;
+}
+
+double GeneralBatch::differentiate(std::size_t i, const Block& scratch, const BatchVectors& in,
+                                   const BatchVectors& out, bool forward) const {
+  Arena arena(scratch.data());
+  const Vectors from(d_, arena), to(d_, arena);
+  GeneralUnit::Memory memory;
+  memory.kept = kept_[i].data();
+  memory.scratch = arena.take<std::byte>(footprint_.scratch);
+  for (const Vectors* v : {&from, &to}) v->clear(d_);
+  const auto copy_in = [&](const double* v, int size, double* into) {
+    if (v) std::copy_n(v + i * static_cast<std::size_t>(size), size, into);
+  };
+  copy_in(in.dz, d_.n, from.z);
+  copy_in(in.dlambda_h, d_.m, from.lambda);
+  copy_in(in.dnu, d_.q, from.nu);
+  copy_in(in.dlambda_gl, d_.m, from.lambda_gl);
+  copy_in(in.dlambda_lb, d_.n, from.lambda_lb);
+  copy_in(in.dlambda_ub, d_.n, from.lambda_ub);
+  const double residual = unit_->differentiate(memory, from.all(), to.all(), forward);
+  copy(to.z, d_.n, out.dz, i);
+  copy(to.nu, d_.q, out.dnu, i);
+  if (out.dlambda_h != out.dlambda) copy(to.lambda, d_.m, out.dlambda_h, i);
+  copy(to.lambda_gl, d_.m, out.dlambda_gl, i);
+  copy(to.lambda_lb, d_.n, out.dlambda_lb, i);
+  copy(to.lambda_ub, d_.n, out.dlambda_ub, i);
+  for (int r = 0; r < d_.m; ++r) to.lambda[r] -= to.lambda_gl[r];
+  copy(to.lambda, d_.m, out.dlambda, i);
+  return residual;
+}
+
+std::size_t GeneralBatch::bytes() const {
+  std::size_t total = data_.size();
+  for (const Block& block : kept_) total += block.size();
+  return total;
+}
+
+}  // namespace optnet

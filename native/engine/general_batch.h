@@ -1,0 +1,74 @@
+// The problems of a batch that the general solver serves: all of one that has bounds, two-sided rows or no Q, and of
+// the others those that the fast solver did not solve.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "cpu/unit_solver.h"
+#include "engine/memory.h"
+
+namespace optnet {
+
+class GeneralBatch {
+ public:
+  using Block = MemoryPool::Block;
+
+  GeneralBatch(const Problem& layout, const Settings& settings, std::shared_ptr<MemoryPool> pool);
+
+  /// Copies the data of a batch that is all general, and checks them.
+  Failure load(const Problem& problem);
+
+  /// Memory for a worker; false where it cannot be had.
+  bool reserve(Block& scratch) const { return scratch.data() || pool_->take(scratch_bytes(), scratch); }
+  std::size_t scratch_bytes() const;
+
+  enum class Result : std::uint8_t { kSolved, kUnsolved, kInfeasible, kNotConvex, kNoMemory };
+
+  /// Solves problem i, whose numbers `read` writes into plain arrays (by default those that `load` took). What it
+  /// writes, and that `serves` it from then on, depends on how that ended: with `only_better`, a point that is no
+  /// solution is forgotten.
+  struct Task {
+    std::size_t i = 0;
+    std::function<void(const PlainProblem&)> read = nullptr;
+    const BatchVectors* guess = nullptr;
+    bool only_guess = false;   ///< give up where the guess does not lead to the solution
+    bool only_better = false;
+  };
+  Result solve(const Task& task, const Block& scratch, const Results& results, const BatchVectors& vectors);
+  bool serves(std::size_t i) const { return served_[i] != 0; }
+
+  /// dz, dλ, … of problem i from `in` (null means zero) into `out`: backward, or `forward`. Returns the residual.
+  double differentiate(std::size_t i, const Block& scratch, const BatchVectors& in, const BatchVectors& out,
+                       bool forward) const;
+
+  std::size_t bytes() const;
+  /// Lets go of the data.
+  void forget_data() { data_ = {}; }
+
+ private:
+  Problem layout_;
+  Settings settings_;
+  Dimensions d_;
+  bool bounded_;
+  std::shared_ptr<MemoryPool> pool_;
+  std::unique_ptr<GeneralUnit> unit_;
+  GeneralUnit::Footprint footprint_;
+  Block data_;
+  struct Source {
+    std::size_t offset = 0;  ///< into data_
+    std::size_t size = 0;    ///< numbers of one problem
+    bool batched = false, present = false;
+  };
+  Source Q_, p_, G_, h_, A_, b_, gl_, lb_, ub_;
+  std::vector<Block> kept_;
+  std::vector<std::uint8_t> served_;
+
+  PlainProblem plain(Arena& arena) const;
+  void read_own(std::size_t i, const PlainProblem& to) const;
+  void read(const Source& source, std::size_t i, double* to) const;
+};
+
+}  // namespace optnet

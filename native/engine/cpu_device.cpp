@@ -421,6 +421,7 @@ void CpuSolution::Impl::differentiate(std::size_t unit, int worker, const Memory
       return;
     }
     const double residual = general->differentiate(i, general_scratch, in, out, forward);
+    if (residual < 0) out_of_memory = general->scratch_bytes();
     if (residuals) residuals[i] = residual;
   });
 }

@@ -13,29 +13,6 @@ namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-/// The vectors of one problem, laid out in `arena`.
-struct Vectors {
-  double *z, *lambda, *nu, *slack, *lambda_gl, *lambda_lb, *lambda_ub;
-
-  Vectors(const Dimensions& d, Arena& arena) {
-    const auto take = [&](int size) { return arena.take<double>(static_cast<std::size_t>(size)); };
-    z = take(d.n);
-    lambda = take(d.m);
-    nu = take(d.q);
-    slack = take(d.m);
-    lambda_gl = take(d.m);
-    lambda_lb = take(d.n);
-    lambda_ub = take(d.n);
-  }
-  GeneralVectors all() const { return {z, lambda, nu, slack, lambda_gl, lambda_lb, lambda_ub}; }
-  void clear(const Dimensions& d) const {
-    std::fill_n(z, d.n, 0.0);
-    for (double* v : {lambda, slack, lambda_gl}) std::fill_n(v, d.m, 0.0);
-    std::fill_n(nu, d.q, 0.0);
-    for (double* v : {lambda_lb, lambda_ub}) std::fill_n(v, d.n, 0.0);
-  }
-};
-
 void copy(const double* from, int size, double* to, std::size_t i) {
   if (to) std::copy_n(from, size, to + i * static_cast<std::size_t>(size));
 }
@@ -99,7 +76,32 @@ Failure check_symmetric(const T* Q, std::size_t index, int n, DType dtype) {
   return {};
 }
 
+/// Weight of the shifts' squares, beside the largest number of the objective: the shifts are the least to this.
+constexpr double kShiftWeight = 1e8;
+
 }  // namespace
+
+struct GeneralBatch::Vectors {
+  double *z, *lambda, *nu, *slack, *lambda_gl, *lambda_lb, *lambda_ub;
+
+  Vectors(const Dimensions& d, Arena& arena) {
+    const auto take = [&](int size) { return arena.take<double>(static_cast<std::size_t>(size)); };
+    z = take(d.n);
+    lambda = take(d.m);
+    nu = take(d.q);
+    slack = take(d.m);
+    lambda_gl = take(d.m);
+    lambda_lb = take(d.n);
+    lambda_ub = take(d.n);
+  }
+  GeneralVectors all() const { return {z, lambda, nu, slack, lambda_gl, lambda_lb, lambda_ub}; }
+  void clear(const Dimensions& d) const {
+    std::fill_n(z, d.n, 0.0);
+    for (double* v : {lambda, slack, lambda_gl}) std::fill_n(v, d.m, 0.0);
+    std::fill_n(nu, d.q, 0.0);
+    for (double* v : {lambda_lb, lambda_ub}) std::fill_n(v, d.n, 0.0);
+  }
+};
 
 GeneralBatch::GeneralBatch(const Problem& layout, const Settings& settings, std::shared_ptr<MemoryPool> pool)
     : layout_(layout),
@@ -109,6 +111,7 @@ GeneralBatch::GeneralBatch(const Problem& layout, const Settings& settings, std:
       pool_(std::move(pool)),
       unit_(best_instruction_set().make_general(d_, bounded_)),
       footprint_(unit_->footprint()),
+      elastic_d_{d_.n + d_.m + d_.q, d_.m, d_.q},
       kept_(layout.shape.batch),
       served_(layout.shape.batch) {
   const auto n = static_cast<std::size_t>(d_.n), m = static_cast<std::size_t>(d_.m), q = static_cast<std::size_t>(d_.q);
@@ -126,6 +129,7 @@ GeneralBatch::GeneralBatch(const Problem& layout, const Settings& settings, std:
   place(gl_, layout.gl, m);
   place(lb_, layout.lb, n);
   place(ub_, layout.ub, n);
+  if (settings.closest) elastic_ = best_instruction_set().make_general(elastic_d_, bounded_);
   for (Datum* datum : {&layout_.Q, &layout_.p, &layout_.G, &layout_.h, &layout_.A, &layout_.b, &layout_.gl,
                        &layout_.lb, &layout_.ub}) {
     datum->data = nullptr;
@@ -260,13 +264,6 @@ GeneralBatch::Result GeneralBatch::solve(const Task& task, const Block& scratch,
   }
   memory.scratch = arena.take<std::byte>(footprint_.scratch);
 
-  GeneralSettings settings;
-  settings.tolerance = settings_.tolerance;
-  settings.max_iterations = settings_.max_iterations;
-  settings.polish = settings_.polish;
-  settings.smoothing = settings_.smoothing;
-  settings.indefinite = symmetry_tolerance(layout_.dtype);
-  settings.only_guess = task.only_guess;
   GeneralVectors guess;
   if (task.guess) {
     const BatchVectors& from = *task.guess;
@@ -283,12 +280,111 @@ GeneralBatch::Result GeneralBatch::solve(const Task& task, const Block& scratch,
     guess = start.all();
   }
   const GeneralReport report =
-      unit_->solve(memory, problem, settings, task.guess ? &guess : nullptr, solution.all(), at.all());
+      unit_->solve(memory, problem, solver_settings(task), task.guess ? &guess : nullptr, solution.all(), at.all());
   if (!report.convex) return Result::kNotConvex;
   if ((task.only_better || task.only_guess) && report.ending == Ending::kStopped) return Result::kUnsolved;
 
-  served_[i] = 1;
+  if (settings_.closest && report.ending == Ending::kPrimalInfeasible && d_.m + d_.q > 0) {
+    if (task.read) {
+      task.read(problem);
+    } else {
+      read_own(i, problem);
+    }
+    return solve_closest(task, problem, results, vectors);
+  }
+  served_[i] = kAsGiven;
   kept_[i] = std::move(kept);
+  write(i, report, solution, at, results, vectors);
+  return report.ending == Ending::kSolved                                                       ? Result::kSolved
+         : report.ending == Ending::kPrimalInfeasible || report.ending == Ending::kDualInfeasible ? Result::kInfeasible
+                                                                                                  : Result::kUnsolved;
+}
+
+GeneralSettings GeneralBatch::solver_settings(const Task& task) const {
+  GeneralSettings settings;
+  settings.tolerance = settings_.tolerance;
+  settings.max_iterations = settings_.max_iterations;
+  settings.polish = settings_.polish;
+  settings.smoothing = settings_.smoothing;
+  settings.indefinite = symmetry_tolerance(layout_.dtype);
+  settings.only_guess = task.only_guess;
+  return settings;
+}
+
+/// minimise  ½zᵀQz + pᵀz + ½w(‖t‖² + ‖r‖²)  subject to  gl + t ≤ Gz ≤ h + t,  Az = b + r,  lb ≤ z ≤ ub
+/// with a weight w so large that the shifts t, r are the least ones.
+GeneralBatch::Result GeneralBatch::solve_closest(const Task& task, const PlainProblem& problem, const Results& results,
+                                                 const BatchVectors& vectors) {
+  const auto n = static_cast<std::size_t>(d_.n), m = static_cast<std::size_t>(d_.m), q = static_cast<std::size_t>(d_.q),
+             N = static_cast<std::size_t>(elastic_d_.n), i = task.i;
+  const GeneralUnit::Footprint footprint = elastic_->footprint();
+  Block scratch, kept;
+  const auto lay_out = [&](Arena& arena, PlainProblem& elastic) {
+    elastic.d = elastic_d_;
+    elastic.Q = arena.take<double>(N * N);
+    elastic.p = arena.take<double>(N);
+    elastic.G = arena.take<double>(m * N);
+    elastic.A = arena.take<double>(q * N);
+    if (problem.lb) elastic.lb = arena.take<double>(N);
+    if (problem.ub) elastic.ub = arena.take<double>(N);
+    elastic.h = problem.h;
+    elastic.gl = problem.gl;
+    elastic.b = problem.b;
+  };
+  Arena counted;
+  PlainProblem elastic;
+  lay_out(counted, elastic);
+  for (int k = 0; k < 2; ++k) Vectors(elastic_d_, counted);
+  const std::size_t bytes = sum(counted.used(), footprint.scratch);
+  if (!pool_->take(bytes, scratch) || !pool_->take(footprint.kept, kept)) return Result::kNoMemory;
+  Arena arena(scratch.data());
+  lay_out(arena, elastic);
+  const Vectors solution(elastic_d_, arena), at(elastic_d_, arena);
+  for (const Vectors* v : {&solution, &at}) v->clear(elastic_d_);
+
+  double largest = 0;
+  for (std::size_t k = 0; problem.Q && k < n * n; ++k) largest = std::max(largest, std::abs(problem.Q[k]));
+  for (std::size_t k = 0; k < n; ++k) largest = std::max(largest, std::abs(problem.p[k]));
+  const double weight = largest > 0 ? kShiftWeight * largest : 1;
+  std::fill_n(elastic.Q, N * N, 0.0);
+  std::fill_n(elastic.p, N, 0.0);
+  for (std::size_t r = 0; r < n; ++r) {
+    if (problem.Q) std::copy_n(problem.Q + r * n, n, elastic.Q + r * N);
+    elastic.p[r] = problem.p[r];
+  }
+  for (std::size_t r = n; r < N; ++r) elastic.Q[r * N + r] = weight;
+  const auto rows = [&](const double* from, std::size_t count, double* to, std::size_t shifts) {
+    std::fill_n(to, count * N, 0.0);
+    for (std::size_t r = 0; r < count; ++r) {
+      std::copy_n(from + r * n, n, to + r * N);
+      to[r * N + shifts + r] = -1;
+    }
+  };
+  rows(problem.G, m, elastic.G, n);
+  rows(problem.A, q, elastic.A, n + m);
+  const auto bounds = [&](const double* from, double* to, double none) {
+    if (!from) return;
+    std::copy_n(from, n, to);
+    std::fill_n(to + n, m + q, none);
+  };
+  bounds(problem.lb, elastic.lb, -kInfinity);
+  bounds(problem.ub, elastic.ub, kInfinity);
+
+  GeneralUnit::Memory memory;
+  memory.kept = kept.data();
+  memory.scratch = arena.take<std::byte>(footprint.scratch);
+  GeneralReport report = elastic_->solve(memory, elastic, solver_settings({}), nullptr, solution.all(), at.all());
+  for (std::size_t k = n; k < N; ++k) report.errors.objective -= 0.5 * weight * solution.z[k] * solution.z[k];
+  served_[i] = kElastic;
+  if (settings_.differentiable) kept_[i] = std::move(kept);
+  write(i, report, solution, at, results, vectors);
+  store(solution.z + n, d_.m, results.shift_h, i, layout_.dtype);
+  store(solution.z + n + m, d_.q, results.shift_b, i, layout_.dtype);
+  return report.ending == Ending::kSolved ? Result::kSolved : Result::kUnsolved;
+}
+
+void GeneralBatch::write(std::size_t i, const GeneralReport& report, const Vectors& solution, const Vectors& at,
+                         const Results& results, const BatchVectors& vectors) const {
   const DType dtype = layout_.dtype;
   store(solution.z, d_.n, results.z, i, dtype);
   store(solution.lambda, d_.m, results.lambda, i, dtype);
@@ -316,19 +412,26 @@ GeneralBatch::Result GeneralBatch::solve(const Task& task, const Block& scratch,
   copy(at.lambda_ub, d_.n, vectors.lambda_ub, i);
   for (int r = 0; r < d_.m; ++r) at.lambda[r] -= at.lambda_gl[r];
   copy(at.lambda, d_.m, vectors.lambda, i);
-  return report.ending == Ending::kSolved                                                       ? Result::kSolved
-         : report.ending == Ending::kPrimalInfeasible || report.ending == Ending::kDualInfeasible ? Result::kInfeasible
-                                                                                                  : Result::kUnsolved;
 }
 
 double GeneralBatch::differentiate(std::size_t i, const Block& scratch, const BatchVectors& in,
                                    const BatchVectors& out, bool forward) const {
-  Arena arena(scratch.data());
-  const Vectors from(d_, arena), to(d_, arena);
+  Block elastic_scratch;
+  const bool elastic = served_[i] == kElastic;
+  const Dimensions& d = elastic ? elastic_d_ : d_;
+  const GeneralUnit& unit = elastic ? *elastic_ : *unit_;
+  const std::size_t unit_scratch = unit.footprint().scratch;
+  if (elastic) {
+    Arena counted;
+    for (int k = 0; k < 2; ++k) Vectors(d, counted);
+    if (!pool_->take(sum(counted.used(), unit_scratch), elastic_scratch)) return -1;
+  }
+  Arena arena(elastic ? elastic_scratch.data() : scratch.data());
+  const Vectors from(d, arena), to(d, arena);
   GeneralUnit::Memory memory;
   memory.kept = kept_[i].data();
-  memory.scratch = arena.take<std::byte>(footprint_.scratch);
-  for (const Vectors* v : {&from, &to}) v->clear(d_);
+  memory.scratch = arena.take<std::byte>(unit_scratch);
+  for (const Vectors* v : {&from, &to}) v->clear(d);
   const auto copy_in = [&](const double* v, int size, double* into) {
     if (v) std::copy_n(v + i * static_cast<std::size_t>(size), size, into);
   };
@@ -338,7 +441,7 @@ double GeneralBatch::differentiate(std::size_t i, const Block& scratch, const Ba
   copy_in(in.dlambda_gl, d_.m, from.lambda_gl);
   copy_in(in.dlambda_lb, d_.n, from.lambda_lb);
   copy_in(in.dlambda_ub, d_.n, from.lambda_ub);
-  const double residual = unit_->differentiate(memory, from.all(), to.all(), forward);
+  const double residual = unit.differentiate(memory, from.all(), to.all(), forward);
   copy(to.z, d_.n, out.dz, i);
   copy(to.nu, d_.q, out.dnu, i);
   if (out.dlambda_h != out.dlambda) copy(to.lambda, d_.m, out.dlambda_h, i);

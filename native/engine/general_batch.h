@@ -38,9 +38,10 @@ class GeneralBatch {
     bool only_better = false;
   };
   Result solve(const Task& task, const Block& scratch, const Results& results, const BatchVectors& vectors);
-  bool serves(std::size_t i) const { return served_[i] != 0; }
+  bool serves(std::size_t i) const { return served_[i] != kNot; }
 
-  /// dz, dλ, … of problem i from `in` (null means zero) into `out`: backward, or `forward`. Returns the residual.
+  /// dz, dλ, … of problem i from `in` (null means zero) into `out`: backward, or `forward`. Returns the
+  /// residual, or −1 where memory cannot be had.
   double differentiate(std::size_t i, const Block& scratch, const BatchVectors& in, const BatchVectors& out,
                        bool forward) const;
 
@@ -56,6 +57,8 @@ class GeneralBatch {
   std::shared_ptr<MemoryPool> pool_;
   std::unique_ptr<GeneralUnit> unit_;
   GeneralUnit::Footprint footprint_;
+  Dimensions elastic_d_;  ///< of a problem whose rows may give: z and the shifts of G's and A's rows
+  std::unique_ptr<GeneralUnit> elastic_;
   Block data_;
   struct Source {
     std::size_t offset = 0;  ///< into data_
@@ -64,9 +67,18 @@ class GeneralBatch {
   };
   Source Q_, p_, G_, h_, A_, b_, gl_, lb_, ub_;
   std::vector<Block> kept_;
-  std::vector<std::uint8_t> served_;
+  enum Served : std::uint8_t { kNot, kAsGiven, kElastic };
+  std::vector<Served> served_;
+
+  /// The vectors of one problem.
+  struct Vectors;
 
   PlainProblem plain(Arena& arena) const;
+  GeneralSettings solver_settings(const Task& task) const;
+  Result solve_closest(const Task& task, const PlainProblem& problem, const Results& results,
+                       const BatchVectors& vectors);
+  void write(std::size_t i, const GeneralReport& report, const Vectors& solution, const Vectors& at,
+             const Results& results, const BatchVectors& vectors) const;
   void read_own(std::size_t i, const PlainProblem& to) const;
   void read(const Source& source, std::size_t i, double* to) const;
 };

@@ -242,7 +242,7 @@ describe('certificates', () => {
     ]);
     expect(solution.certificate(1)).toBeUndefined();
     const { dh } = solution.backwardSync({ dz: [[1, 1], [0, 0]] }); // prettier-ignore
-    expect(dh!.data[0]).toBe(0);
+    close(dh!.data.subarray(0, 1), [0]);
   });
 
   it('are copies', () => {
@@ -365,7 +365,14 @@ describe('backward', () => {
       'residuals',
       /true or false/,
     ],
-    ['data that the problem was not given', 'ERR_QP_ARGUMENT', { dz: [1, 1] }, { wrt: ['gl'] }, 'wrt', /wrt names gl, which/],
+    [
+      'data that the problem was not given',
+      'ERR_QP_ARGUMENT',
+      { dz: [1, 1] },
+      { wrt: ['gl'] },
+      'wrt',
+      /wrt names gl, which/,
+    ],
   ])('refuses %s', async (_, code, upstream, options, argument, message) => {
     using solution = qpSolveBatchSync(boxed);
     const error = await failure(code, () => solution.backward(upstream as never, options as never));

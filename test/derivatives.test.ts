@@ -337,7 +337,9 @@ describe('jvp and backward are adjoint, to 1e-10:', () => {
       if ((family === 'duplicate rows' || family === 'degenerate vertex') && !form.h && !form.gl) continue;
       if (family === 'dependent equalities' && !form.A) continue;
       const { problems } = makeBatch(family, form, 21, 8);
-      for (const options of [{}, { polish: false }, { smoothing: 1e-3 }]) {
+      // Without a polish, what is not unique has derivatives of any size, in which every digit is lost.
+      const unpolished = family === 'well posed' ? [{ polish: false }] : [];
+      for (const options of [{}, { smoothing: 1e-3 }, ...unpolished]) {
         const { error, isZero } = asymmetry(problems, [], options, 5);
         expectWithin({ [`${label}, ${JSON.stringify(options)}`]: error }, 1e-10);
         expect(isZero).toBe(family === 'infeasible' || family === 'unbounded');

@@ -63,10 +63,15 @@ function solve({ name, problems, expected }: Batch, found: Findings): void {
         (datum) =>
           [`d${datum}`, gradients[`d${datum}`]?.data ?? new Float64Array(0)] as [string, Float64Array],
       ),
-      ['objective', solution.objective],
     ];
     for (const [what, array] of values) {
       if (!isFinite(array, k)) found.notFinite.push(`${label}, ${status}: ${what}`);
+    }
+    // The least of nothing is +∞.
+    const objective = solution.objective[k]!;
+    const noSolution = { primalInfeasible: Infinity, dualInfeasible: -Infinity } as Record<string, number>;
+    if (Number.isFinite(objective) ? status in noSolution : objective !== noSolution[status]) {
+      found.notFinite.push(`${label}, ${status}: objective ${objective}`);
     }
     if (status === 'solved') {
       const { primal, dual, gap, sign } = scaledResiduals(problem, point);

@@ -249,7 +249,7 @@ it('sorts the reference problems', () => {
   expect(count(isLinear)).toBe(2);
   expect(count(({ Q }) => !isPositiveDefinite(Q))).toBe(5);
   expect(solvable).toHaveLength(27);
-  expect(ordinary).toHaveLength(18);
+  expect(ordinary).toHaveLength(19);
   expect(others.map(({ status }) => status)).toEqual([
     'dualInfeasible',
     'primalInfeasible',

@@ -2,11 +2,16 @@
 import fs from 'node:fs';
 import path from 'node:path';
 
+import type { Datum, OneProblem } from './general.js';
+
 /** A vector or a matrix; rows may be null as a whole. */
 export type Nested = readonly (number | null)[] | readonly (readonly number[] | null)[];
 
-export type GradientName = 'dQ' | 'dp' | 'dG' | 'dh' | 'dA' | 'db';
-export const gradientNames: readonly GradientName[] = ['dQ', 'dp', 'dG', 'dh', 'dA', 'db'];
+export type GradientName = `d${Exclude<Datum, 'gl'>}`;
+export const gradientNames: readonly GradientName[] = ['dQ', 'dp', 'dG', 'dh', 'dA', 'db', 'dlb', 'dub'];
+
+/** Infinite ones are strings. */
+export type Bounds = readonly (number | 'Infinity' | '-Infinity')[];
 
 export interface GoldenProblem {
   name: string;
@@ -18,14 +23,17 @@ export interface GoldenProblem {
   h: number[] | null;
   A: number[][] | null;
   b: number[] | null;
-  lb: unknown;
-  ub: unknown;
+  lb: Bounds | null;
+  ub: Bounds | null;
   cz: number[] | null;
   cl: number[] | null;
   cn: number[] | null;
   z: number[];
   lambda: number[] | null;
   nu: number[] | null;
+  slack: number[] | null;
+  zl: number[] | null;
+  zu: number[] | null;
   objective: number;
   gradients: Record<GradientName, Nested | null>;
   kktCond: number;
@@ -33,7 +41,8 @@ export interface GoldenProblem {
   minInactiveSlack: number | null;
   groups?: { rows: number[]; weights: number[]; lambda: number; dh: number; dG: number[] }[];
   equalityBasis?: { E: number[][]; EtNu: number[]; EtdA: number[][]; Etdb: number[] };
-  candidates?: Record<'inactive' | 'active', Record<GradientName, Nested>>;
+  candidates?: Record<'inactive' | 'active', Partial<Record<GradientName, Nested>>>;
+  fixedVariables?: { index: number; multiplier: number; dValue: number }[];
 }
 
 export function goldenProblems(): GoldenProblem[] {
@@ -42,6 +51,26 @@ export function goldenProblems(): GoldenProblem[] {
     .readdirSync(folder)
     .filter((file) => file.endsWith('.json'))
     .map((file) => JSON.parse(fs.readFileSync(path.join(folder, file), 'utf8')) as GoldenProblem);
+}
+
+/** The problem in the form that holds every kind. */
+export function generalForm({ Q, p, G, h, A, b, lb, ub }: GoldenProblem): OneProblem {
+  const bounds = (values: Bounds | null) => values && Float64Array.from(values, Number);
+  return {
+    n: p.length,
+    m: h?.length ?? 0,
+    q: b?.length ?? 0,
+    // Of a linear program the files hold zeros.
+    Q: Q.every((row) => row.every((x) => x === 0)) ? undefined : Float64Array.from(Q.flat()),
+    p: Float64Array.from(p),
+    G: Float64Array.from((G ?? []).flat()),
+    h: h === null ? undefined : Float64Array.from(h),
+    gl: undefined,
+    A: Float64Array.from((A ?? []).flat()),
+    b: Float64Array.from(b ?? []),
+    lb: bounds(lb) ?? undefined,
+    ub: bounds(ub) ?? undefined,
+  };
 }
 
 /** The elements in a row; null where there is no value. */

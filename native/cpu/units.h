@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <limits>
 
 #include "cpu/loader.h"
 #include "cpu/outer.h"
@@ -95,6 +96,11 @@ class Units final : public UnitSolver {
       results.dual_residual[i] = lane(report.dual, l);
       results.gap[i] = lane(report.gap, l);
       results.iterations[i] = iterations;
+      if (results.margin) results.margin[i] = d_.m > 0 ? lane(report.margin, l) : kNoRows;
+      if (results.derivative) {
+        results.derivative[i] = static_cast<std::uint8_t>(lane(report.exact, l) ? Derivative::kActiveSet
+                                                                                : Derivative::kCentralPath);
+      }
       results.status[i] =
           static_cast<std::uint8_t>(lane(report.solved, l)                  ? Status::kSolved
                                     : iterations >= settings.max_iterations ? Status::kMaxIterations
@@ -125,6 +131,8 @@ class Units final : public UnitSolver {
   }
 
  private:
+  static constexpr double kNoRows = std::numeric_limits<double>::infinity();
+
   std::size_t batch_;
   Dimensions d_;
   Sharing sharing_;

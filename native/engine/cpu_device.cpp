@@ -129,7 +129,7 @@ Failure CpuSolution::create(const Problem& problem, const Settings& settings, Th
     datum->data = nullptr;
   }
   impl->settings = settings;
-  impl->solver_settings = {settings.tolerance, settings.max_iterations};
+  impl->solver_settings = {settings.tolerance, settings.max_iterations, settings.polish};
   impl->pool = memory ? std::move(memory) : std::make_shared<MemoryPool>();
 
   const Shape& shape = problem.shape;

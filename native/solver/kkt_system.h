@@ -26,7 +26,10 @@ class KktSystem {
   Real primal{Scalar(0)}, dual{Scalar(0)};
   Real* Qz = nullptr;
 
-  OPTNET_LARGE_FUNCTION Real residual(Real* r) {
+  OPTNET_FUNCTION Real residual(Real* r) { return residual(r, nullptr, Mask(false)); }
+
+  /// The same after s ← h − Gz, and 0 for active rows (of positive `weight`), of the problems in `active`.
+  OPTNET_LARGE_FUNCTION Real residual(Real* r, const Real* weight, Mask active) {
     const Real one(Scalar(1)), zero(Scalar(0)), infinity(Scalar(1e30)),
         relative(static_cast<Scalar>(kRelative));
     b.multiply_symmetric(data.Q, x.z, Qz);
@@ -42,7 +45,13 @@ class KktSystem {
     primal = zero;
     if (d.m > 0) {
       b.multiply(data.G, x.z, r);
-      b.each(d.m, [&](int i) { r[i] = data.h[i] - r[i] - x.s[i]; });
+      b.each(d.m, [&](int i) { r[i] = data.h[i] - r[i]; });
+      if (weight) {
+        b.each(d.m, [&](int i) {
+          x.s[i] = select(active, select(weight[i] > zero, zero, r[i]), x.s[i]);
+        });
+      }
+      b.each(d.m, [&](int i) { r[i] = r[i] - x.s[i]; });
       primal = b.max(d.m, [&](int i) { return abs(r[i]); });
       error = max(error, b.max(d.m, [&](int i) {
         return abs(r[i]) / (min(one, data.G_norm[i]) + relative * max(abs(data.h[i]), x.s[i]));
@@ -74,6 +83,19 @@ class KktSystem {
     form.ask(b, dz, t, dnu);
   }
   OPTNET_FUNCTION void answer(Real* t) { form.answer(b, dz, t, dnu); }
+
+  /// Newton's step from the residuals, λ of inactive rows (without weight) left alone, for problems in `which`.
+  OPTNET_LARGE_FUNCTION void refine(const Real* r, const Real* weight, Mask which) {
+    const Real zero(Scalar(0));
+    negate_residuals();
+    form.solve_kkt_end(b, data, dz, r, dnu, dlambda);
+    b.each(d.n, [&](int j) { x.z[j] = select(which, x.z[j] + dz[j], x.z[j]); });
+    b.each(d.q, [&](int k) { x.nu[k] = select(which, x.nu[k] + dnu[k], x.nu[k]); });
+    b.each(d.m, [&](int i) {
+      const Real step = select(weight[i] > zero, dlambda[i], zero);
+      x.lambda[i] = select(which, x.lambda[i] + step, x.lambda[i]);
+    });
+  }
 
   OPTNET_FUNCTION void step(Real alpha, Mask done) {
     b.each(d.n, [&](int j) { x.z[j] = select(done, x.z[j], fma(alpha, dz[j], x.z[j])); });

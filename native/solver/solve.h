@@ -3,6 +3,7 @@
 #pragma once
 
 #include "solver/condensed.h"
+#include "solver/polish.h"
 #include "solver/range_space.h"
 
 namespace optnet {
@@ -30,7 +31,9 @@ struct Report {
   using Real = typename B::Real;
   typename B::Mask definite{true};  ///< Q is positive definite
   typename B::Mask solved{false};   ///< the scaled residuals are within tolerance
+  typename B::Mask exact{false};    ///< the derivative is the active set's
   Real iterations, objective, primal, dual, gap;
+  Real margin;  ///< min over the rows of max(λᵢ, sᵢ); 1e30 without rows
 };
 
 /// All that one solve or adjoint works on. `shared` and `kept` hold what outlives it, `scratch` its vectors,
@@ -65,18 +68,36 @@ struct Workplace {
 /// How far a solve has come.
 template <class B>
 struct SolveState {
-  /// What the next factorisation is for: the starting point, the iterations of the reduced problem, or those
-  /// of the full one.
-  enum class Stage { kBegin, kStart, kReduced, kFull, kEnd };
+  /// What the next factorisation is for: the starting point, the iterations of the reduced problem, those of
+  /// the full one, the solution on its active set, or the derivative.
+  enum class Stage { kBegin, kStart, kReduced, kFull, kPolish, kDerivative, kEnd };
   Stage stage = Stage::kBegin;
+  bool early = false;  ///< the iterations stop short of the tolerance, for a first polish
+  bool kept = false;      ///< the factor of the last polish is still there …
+  bool measured = false;  ///< … and what it measured is of every problem's end
   Progress<B> progress;
   LoopState<B> loop;
+  PolishState<B> polish;
   typename B::Real error{typename B::Scalar(0)};  ///< of the end, from the data as given …
   typename B::Real gap{typename B::Scalar(0)};    ///< … and its mean gap
 };
 
+/// √(λ/s) of the iterate, bounded: the derivative's weights on the central path.
+template <class B, FormKind kKind>
+OPTNET_FUNCTION void end_weights(const B& b, Workplace<B, kKind>& work) {
+  using Real = typename B::Real;
+  using Scalar = typename B::Scalar;
+  const Real most(static_cast<Scalar>(kLargestWeight<Scalar>)),
+      least(static_cast<Scalar>(1 / kLargestWeight<Scalar>));
+  const Iterate<B>& x = work.x;
+  b.each(work.d.m, [&](int i) { work.v.w[i] = min(max(sqrt(x.lambda[i] / x.s[i]), least), most); });
+}
+
 /// A solve, from one factorisation to the next. The data are factored (Form::prepare) before it begins:
-///     while (const Real* w = solve.next()) form.factor(b, data, w);
+///     while (const Real* w = solve.next()) {
+///       solve.at_end() ? form.keep_factor(b, data, w) : form.factor(b, data, w);
+///     }
+/// The factors for `adjoint` stay behind if `differentiable`.
 template <class B, FormKind kKind>
 class Solve {
  public:
@@ -85,8 +106,13 @@ class Solve {
   using Stage = typename SolveState<B>::Stage;
 
   OPTNET_FUNCTION Solve(const B& backend, Workplace<B, kKind>& work, const SolverSettings& settings,
-                        SolveState<B>& state)
-      : b(backend), work(work), settings(settings), state(state) {}
+                        bool differentiable, SolveState<B>& state)
+      : b(backend), work(work), settings(settings), differentiable(differentiable), state(state) {}
+
+  /// The next factorisation is of the derivative's matrix.
+  OPTNET_FUNCTION bool at_end() const {
+    return state.stage == Stage::kPolish || state.stage == Stage::kDerivative;
+  }
 
   /// The weights of the next factorisation, or null where there is none.
   OPTNET_FUNCTION const Real* next() {
@@ -110,6 +136,10 @@ class Solve {
         } else {
           return advance(method(work.kkt));
         }
+      case Stage::kPolish:
+        if constexpr (kPolishes) return end_attempt();
+        return nullptr;
+      case Stage::kDerivative: state.stage = Stage::kEnd; return nullptr;
       default: return nullptr;
     }
   }
@@ -140,6 +170,8 @@ class Solve {
     report.primal = work.kkt.primal;
     report.dual = work.kkt.dual;
     const Iterate<B>& x = work.x;
+    report.exact = work.d.m > 0 ? state.polish.exact : typename B::Mask(true);
+    report.margin = b.min(work.d.m, [&](int i) { return max(x.lambda[i], x.s[i]); });
     report.objective = b.sum(
         work.d.n, [&](int j) { return x.z[j] * fma(Real(Scalar(0.5)), work.kkt.Qz[j], work.data.p[j]); });
     return report;
@@ -147,11 +179,22 @@ class Solve {
 
  private:
   using Form = typename FormOf<B, kKind>::type;
+  using Mask = typename B::Mask;
+  /// Where a solution is polished: float32 has no digits for it, and FullKkt is a reference.
+  static constexpr int kNoLimit = 1 << 30;
+  static constexpr bool kPolishes = kKind != FormKind::kFullKkt && sizeof(Scalar) == 8;
 
   const B& b;
   Workplace<B, kKind>& work;
   const SolverSettings& settings;
+  const bool differentiable;
   SolveState<B>& state;
+
+  OPTNET_FUNCTION Real tolerance() const { return Real(static_cast<Scalar>(settings.tolerance)); }
+  OPTNET_FUNCTION Mask out_of_iterations() const {
+    return !(state.progress.iterations < Real(static_cast<Scalar>(settings.max_iterations)));
+  }
+  OPTNET_FUNCTION static bool any(Mask mask) { return !all(!mask); }
 
   template <class System>
   OPTNET_FUNCTION InteriorPoint<B, System> method(System& system) {
@@ -161,8 +204,9 @@ class Solve {
             work.data,
             work.x,
             work.v,
-            settings.tolerance,
+            state.early ? kEarlyTolerance : settings.tolerance,
             refining ? kRefinements : settings.max_iterations,
+            refining ? kNoLimit : settings.max_iterations,
             state.progress,
             state.loop};
   }
@@ -170,9 +214,10 @@ class Solve {
   OPTNET_FUNCTION const Real* begin() {
     if (work.d.m == 0 && kKind == FormKind::kRangeSpace) {
       state.progress.error = Real(Scalar(0));
-      state.progress.done = typename B::Mask(true);
-      return end_reduced();
+      state.progress.done = Mask(true);
+      return settle();
     }
+    state.early = kPolishes && settings.polish && settings.tolerance < kEarlyTolerance;
     work.form.begin(b, work.data, work.x, work.v);
     state.stage = Stage::kStart;
     return work.v.w;
@@ -194,6 +239,7 @@ class Solve {
 
   template <class Method>
   OPTNET_FUNCTION const Real* advance(Method method) {
+    state.kept = false;
     method.advance();
     return measure(method);
   }
@@ -202,28 +248,83 @@ class Solve {
   OPTNET_FUNCTION const Real* measure(Method method) {
     if (method.measure()) return work.v.w;
     method.end();
-    if (state.stage == Stage::kReduced) return end_reduced();
-    look_back();
-    state.stage = Stage::kEnd;
-    return nullptr;
-  }
-
-  /// Round-off in the reduction may have kept the residuals of the data above the tolerance: then they are
-  /// what to go on with.
-  OPTNET_FUNCTION const Real* end_reduced() {
-    if constexpr (kKind == FormKind::kRangeSpace) {
-      work.form.recover(b, work.data, work.x);
-      Progress<B>& progress = state.progress;
-      look_back();
-      progress.done = (state.error <= Real(static_cast<Scalar>(settings.tolerance))) |
-                      !(progress.iterations < Real(static_cast<Scalar>(settings.max_iterations)));
-      if (!all(progress.done)) {
-        progress.error = Real(Scalar(1e30));
-        return enter(Stage::kFull);
+    if constexpr (kPolishes) {
+      const bool refined = kKind == FormKind::kRangeSpace && state.stage == Stage::kFull;
+      if (settings.polish && !refined) {
+        // What ran out of iterations says so, however near it is.
+        const Mask near = state.progress.error <= Real(static_cast<Scalar>(kEarlyTolerance));
+        const Mask worth = ((near & !out_of_iterations()) | (state.progress.error <= tolerance())) &
+                           !state.polish.accepted;
+        if (any(worth)) {
+          state.stage = Stage::kPolish;
+          return polish().begin(worth);
+        }
+        return end_polish();
       }
     }
+    return settle();
+  }
+
+  // ---- on the active set ----
+
+  OPTNET_FUNCTION Polish<B, Form> polish() {
+    return {b, work.data, work.form, work.kkt, work.x, work.v, state.polish};
+  }
+
+  OPTNET_FUNCTION const Real* end_attempt() {
+    state.kept = true;
+    const Real* weights = polish().next(tolerance(), state.early, state.error, state.measured);
+    return weights ? weights : end_polish();
+  }
+
+  /// What was not solved early goes on with the iterations.
+  OPTNET_FUNCTION const Real* end_polish() {
+    if (state.early && !all(state.polish.accepted)) {
+      state.early = false;
+      Progress<B>& progress = state.progress;
+      progress.done = state.polish.accepted | out_of_iterations() |
+                      !(progress.error <= Real(static_cast<Scalar>(kEarlyTolerance)));
+      return enter(kKind == FormKind::kRangeSpace ? Stage::kReduced : Stage::kFull);
+    }
+    return settle();
+  }
+
+  // ---- the end ----
+
+  /// z and ν of the reduced problem, and what is measured from the data as given. Round-off in the reduction
+  /// may have kept the residuals of the data above the tolerance: then they are what to go on with.
+  OPTNET_FUNCTION const Real* settle() {
+    if constexpr (kKind == FormKind::kRangeSpace) {
+      if (state.stage != Stage::kFull && !state.measured) {
+        const Mask polished = state.polish.accepted;
+        work.kkt.keep(polished);
+        work.form.recover(b, work.data, work.x);
+        work.kkt.restore(polished);
+        look_back();
+        Progress<B>& progress = state.progress;
+        progress.done = polished | (state.error <= tolerance()) | out_of_iterations();
+        if (!all(progress.done)) {
+          progress.error = Real(Scalar(1e30));
+          return enter(Stage::kFull);
+        }
+        return derivative();
+      }
+    }
+    if (!state.measured) look_back();
+    return derivative();
+  }
+
+  /// The factor for `adjoint`.
+  OPTNET_FUNCTION const Real* derivative() {
     state.stage = Stage::kEnd;
-    return nullptr;
+    if (kKind == FormKind::kFullKkt || !differentiable || work.d.m == 0) return nullptr;
+    if (state.kept && all(state.polish.exact)) return nullptr;
+    state.stage = Stage::kDerivative;
+    if constexpr (kPolishes) {
+      if (settings.polish) return polish().derivative_weights();
+    }
+    end_weights(b, work);
+    return work.v.w;
   }
 
   /// Measures the iterate from the data as given.
@@ -233,31 +334,21 @@ class Solve {
   }
 };
 
-/// √(λ/s) of the solution, bounded: what the derivative's factor is made of.
-template <class B, FormKind kKind>
-OPTNET_FUNCTION void end_weights(const B& b, Workplace<B, kKind>& work) {
-  using Real = typename B::Real;
-  using Scalar = typename B::Scalar;
-  const Real most(static_cast<Scalar>(kLargestWeight<Scalar>)),
-      least(static_cast<Scalar>(1 / kLargestWeight<Scalar>));
-  const Iterate<B>& x = work.x;
-  b.each(work.d.m, [&](int i) { work.v.w[i] = min(max(sqrt(x.lambda[i] / x.s[i]), least), most); });
-}
-
 /// Solves; the factors for `adjoint` stay behind if `differentiable`.
 template <class B, FormKind kKind>
 OPTNET_LARGE_FUNCTION Report<B> solve(const B& b, Workplace<B, kKind>& work, const SolverSettings& settings,
                                       bool differentiable) {
   const typename B::Mask definite = work.form.prepare(b, work.data, false);
   SolveState<B> state;
-  Solve<B, kKind> solve(b, work, settings, state);
-  while (const typename B::Real* w = solve.next()) work.form.factor(b, work.data, w);
-  const Report<B> report = solve.report(definite);
-  if (differentiable && work.d.m > 0) {
-    end_weights(b, work);
-    work.form.keep_factor(b, work.data, work.v.w);
+  Solve<B, kKind> solve(b, work, settings, differentiable, state);
+  while (const typename B::Real* w = solve.next()) {
+    if (solve.at_end()) {
+      work.form.keep_factor(b, work.data, w);
+    } else {
+      work.form.factor(b, work.data, w);
+    }
   }
-  return report;
+  return solve.report(definite);
 }
 
 /// The adjoint of the solution map, from the factors that `solve` left behind: with g the gradients of the

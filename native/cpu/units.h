@@ -43,7 +43,7 @@ class Units final : public UnitSolver {
       : batch_(shape.batch), d_{shape.n, shape.m, shape.q}, sharing_(sharing) {}
 
   std::size_t lanes() const override { return W; }
-  bool keeps_data() const override { return kKind == FormKind::kCondensed; }
+  bool keeps_data() const override { return true; }
 
   Footprint footprint() const override {
     const Places<B, kKind> at({}, d_, sharing_);
@@ -118,7 +118,11 @@ class Units final : public UnitSolver {
     load_upstream(at.gz, d_.n, upstream.dz, first, count);
     load_upstream(at.glambda, d_.m, upstream.dlambda, first, count);
     load_upstream(at.gnu, d_.q, upstream.dnu, first, count);
-    adjoint(at.b, at.work, at.gz, at.glambda, at.gnu, at.dlambda);
+    if constexpr (kRefines) {
+      refined_adjoint(at.b, at.work, at.gz, at.glambda, at.gnu, at.dlambda);
+    } else {
+      adjoint(at.b, at.work, at.gz, at.glambda, at.gnu, at.dlambda);
+    }
     store<double>(at.gz, d_.n, vectors.dz, first, count);
     store<double>(at.dlambda, d_.m, vectors.dlambda, first, count);
     store<double>(at.gnu, d_.q, vectors.dnu, first, count);
@@ -131,6 +135,8 @@ class Units final : public UnitSolver {
   }
 
  private:
+  /// The condensed form's solves are refined anyway; float32 has nothing to gain from the one more.
+  static constexpr bool kRefines = kKind == FormKind::kRangeSpace && sizeof(Scalar) == 8;
   static constexpr double kNoRows = std::numeric_limits<double>::infinity();
 
   std::size_t batch_;

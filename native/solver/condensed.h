@@ -137,6 +137,9 @@ class Condensed {
     return active <= Real(static_cast<Scalar>(d.n));
   }
 
+  /// W of the kept factor.
+  OPTNET_FUNCTION const Real* end_weights() const { return w; }
+
   /// What is factored, for a backend that does so outside.
   struct Matrices {
     const SaddlePoint<B>& saddle;

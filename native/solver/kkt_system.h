@@ -97,6 +97,35 @@ class KktSystem {
     });
   }
 
+  /// What the adjoint (z, λ, ν) leaves of its system's right-hand sides: in dz, dν and `rest` (m), as
+  /// Form::solve_kkt_end takes them. Inactive rows, without weight, leave nothing.
+  struct Rest {
+    Real *z, *nu, *lambda;
+  };
+  OPTNET_LARGE_FUNCTION Rest adjoint_rest(const Real* z, const Real* lambda, const Real* nu,
+                                          const Real* right_z, const Real* right_lambda,
+                                          const Real* right_nu, const Real* weight, Real* rest) {
+    const Real zero(Scalar(0));
+    b.multiply_symmetric(data.Q, z, dz);
+    b.each(d.n, [&](int j) { dz[j] = right_z[j] - dz[j]; });
+    if (d.m > 0) {
+      b.multiply_transpose(data.G, lambda, term);
+      b.each(d.n, [&](int j) { dz[j] = dz[j] - term[j]; });
+      b.multiply(data.G, z, rest);
+      b.each(d.m, [&](int i) {
+        const Real square = weight[i] * weight[i];
+        rest[i] = select(square > zero, right_lambda[i] - rest[i] + lambda[i] / square, zero);
+      });
+    }
+    if (d.q > 0) {
+      b.multiply_transpose(data.A, nu, term);
+      b.each(d.n, [&](int j) { dz[j] = dz[j] - term[j]; });
+      b.multiply(data.A, z, dnu);
+      b.each(d.q, [&](int k) { dnu[k] = right_nu[k] - dnu[k]; });
+    }
+    return {dz, dnu, rest};
+  }
+
   OPTNET_FUNCTION void step(Real alpha, Mask done) {
     b.each(d.n, [&](int j) { x.z[j] = select(done, x.z[j], fma(alpha, dz[j], x.z[j])); });
     b.each(d.q, [&](int k) { x.nu[k] = select(done, x.nu[k], fma(alpha, dnu[k], x.nu[k])); });

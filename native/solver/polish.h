@@ -19,6 +19,7 @@ struct PolishState {
   Mask trying{false};    ///< the next factor is for their next set
   Mask accepted{false};  ///< the iterate is the solution on its active set …
   Mask exact{false};     ///< … of which no row is nearly weakly active
+  typename B::Real bias{typename B::Scalar(1)};  ///< how much larger λᵢuᵢ² has to be than sᵢ
   int attempts = 0;
 };
 
@@ -38,6 +39,7 @@ class Polish {
   OPTNET_FUNCTION const Real* begin(Mask mask) {
     state.tried = state.trying = mask;
     state.attempts = 0;
+    state.bias = Real(Scalar(1));
     form.row_units(b, data, unit);
     return weigh();
   }
@@ -59,15 +61,21 @@ class Polish {
     form.row_units(b, data, unit);
     const Scale scale = measure();
     const Mask signs = right_signs(scale);
-    const Mask sound = state.trying & is_near() & form.is_regular(b, v.w, v.r);
+    const Mask regular = form.is_regular(b, v.w, v.r);
+    const Mask sound = state.trying & is_near() & regular;
     const Mask exact = !any_weak(scale);
     Mask good = sound & signs & (now <= limit);
     if (only_exact) good = good & exact;
     error = select(good, now, error);
     state.accepted = state.accepted | good;
     state.exact = state.exact | (good & exact);
-    state.trying = sound & !signs;
+    // Dependent rows: some only seem active yet, the ones whose λ and s are least apart.
+    const Mask again = state.trying & !regular;
+    state.trying = again | (sound & !signs);
     if (any(state.trying) && state.attempts < kPolishes) {
+      copy_where(b, again, m, v.best_lambda, x.lambda);
+      copy_where(b, again, m, v.best_s, x.s);
+      state.bias = select(again, state.bias * Real(static_cast<Scalar>(kBias)), Real(Scalar(1)));
       form.row_units(b, data, unit);
       return weigh();
     }
@@ -82,6 +90,7 @@ class Polish {
     const Real most(static_cast<Scalar>(kLargestWeight<Scalar>)),
         least(static_cast<Scalar>(1 / kLargestWeight<Scalar>));
     form.row_units(b, data, unit);
+    state.bias = Real(Scalar(1));
     const Scale scale = measure();
     b.each(m, [&](int i) {
       const Real lambda = select(state.accepted, v.best_lambda[i], x.lambda[i]);
@@ -112,7 +121,7 @@ class Polish {
 
   OPTNET_FUNCTION Real active_weight(int i) const {
     const Real u = unit[i], zero(Scalar(0)), weight(static_cast<Scalar>(kActiveWeight));
-    return select((x.lambda[i] * u * u > x.s[i]) & (u > zero), weight / u, zero);
+    return select((x.lambda[i] * u * u > state.bias * x.s[i]) & (u > zero), weight / u, zero);
   }
   OPTNET_FUNCTION const Real* weigh() {
     b.each(m, [&](int i) { v.w[i] = active_weight(i); });

@@ -125,7 +125,7 @@ class RangeSpace {
   // ---- on an active set: what polish.h needs ----
 
   /// Newton's steps that follow `solve_active`.
-  static constexpr int kPolishSteps = 0;
+  static constexpr int kPolishSteps = 1;
 
   /// uᵢ = √Rᵢᵢ
   OPTNET_FUNCTION void row_units(const B& b, const Data<B>&, Real* unit) const {
@@ -187,6 +187,9 @@ class RangeSpace {
       b.solve_upper(T_end, t);
     });
   }
+
+  /// W of the kept factor.
+  OPTNET_FUNCTION const Real* end_weights() const { return w_end; }
 
   /// What is factored, for a backend that does so outside.
   struct Matrices {

@@ -62,6 +62,8 @@ constexpr double kActiveWeight = 1e8;
 constexpr double kEarlyTolerance = 1e-5;
 /// Active sets that are tried for one iterate.
 constexpr int kPolishes = 3;
+/// How much more active a row has to seem than inactive, once the set has proved dependent.
+constexpr double kBias = 1e2;
 /// A sign counts as right up to this, λᵢ measured against the largest λ (in the rows' units) and sᵢ against
 /// the products that it is the difference of …
 constexpr double kSignRounding = 1e-11;

@@ -356,6 +356,7 @@ OPTNET_LARGE_FUNCTION Report<B> solve(const B& b, Workplace<B, kKind>& work, con
 ///     | Q   Gᵀ         Aᵀ | |dz|     |gz|
 ///     | G  −diag(s/λ)  0  | |dλ| = − |gλ|
 ///     | A   0          0  | |dν|     |gν|     (the paper's equation 8, in the scaling of its code)
+/// where s/λ is 0 for rows that are active in a polished solution, and ∞ for the others.
 /// In: gz, gλ, gν. Out, in their place: dz and dν; dλ in `dlambda`.
 template <class B, FormKind kKind>
 OPTNET_LARGE_FUNCTION void adjoint(const B& b, const Workplace<B, kKind>& work, typename B::Real* z,
@@ -365,6 +366,62 @@ OPTNET_LARGE_FUNCTION void adjoint(const B& b, const Workplace<B, kKind>& work, 
   b.each(work.d.m, [&](int i) { lambda[i] = -lambda[i]; });
   b.each(work.d.q, [&](int k) { nu[k] = -nu[k]; });
   work.form.solve_kkt_end(b, work.data, z, lambda, nu, dlambda);
+}
+
+/// The same, refined once against the data, which must still be there: range space loses digits where Q or
+/// the rows of A are badly conditioned. What the iterates were kept in is free for it.
+template <class B, FormKind kKind>
+OPTNET_LARGE_FUNCTION void refined_adjoint(const B& b, Workplace<B, kKind>& work, typename B::Real* z,
+                                           typename B::Real* lambda, typename B::Real* nu,
+                                           typename B::Real* dlambda) {
+  const Dimensions& d = work.d;
+  const Iterate<B>& right = work.x;
+  b.each(d.n, [&](int j) { right.z[j] = -z[j]; });
+  b.each(d.q, [&](int k) { right.nu[k] = -nu[k]; });
+  adjoint(b, work, z, lambda, nu, dlambda);
+  auto* const correction = work.v.t;
+  const auto rest = work.kkt.adjoint_rest(z, dlambda, nu, right.z, lambda, right.nu, work.form.end_weights(),
+                                          work.v.r);
+  work.form.solve_kkt_end(b, work.data, rest.z, rest.lambda, rest.nu, correction);
+  b.each(d.n, [&](int j) { z[j] = z[j] + rest.z[j]; });
+  b.each(d.m, [&](int i) { dlambda[i] = dlambda[i] + correction[i]; });
+  b.each(d.q, [&](int k) { nu[k] = nu[k] + rest.nu[k]; });
+}
+
+/// How far an adjoint is from solving its system, from the data: the largest of what it leaves, over the
+/// largest of g. In: the gradients gz, gλ, gν; the adjoint dz, dλ, dν.
+template <class B, FormKind kKind>
+OPTNET_LARGE_FUNCTION typename B::Real adjoint_residual(const B& b, Workplace<B, kKind>& work,
+                                                        const typename B::Real* gz,
+                                                        const typename B::Real* glambda,
+                                                        const typename B::Real* gnu,
+                                                        const typename B::Real* dz,
+                                                        const typename B::Real* dlambda,
+                                                        const typename B::Real* dnu) {
+  using Real = typename B::Real;
+  using Scalar = typename B::Scalar;
+  const Dimensions& d = work.d;
+  const Iterate<B>& right = work.x;
+  const Real zero(Scalar(0)), one(Scalar(1));
+  const Real* weight = work.form.end_weights();
+  b.each(d.n, [&](int j) { right.z[j] = -gz[j]; });
+  b.each(d.m, [&](int i) { right.lambda[i] = -glambda[i]; });
+  b.each(d.q, [&](int k) { right.nu[k] = -gnu[k]; });
+  const auto rest =
+      work.kkt.adjoint_rest(dz, dlambda, dnu, right.z, right.lambda, right.nu, weight, work.v.r);
+  const auto largest = [&](int size, auto value) {
+    return size > 0 ? b.max(size, [&](int i) { return abs(value(i)); }) : zero;
+  };
+  // A row with W⁻² > 1 counts in the unit of λ.
+  const Real left = max(max(largest(d.n, [&](int j) { return rest.z[j]; }),
+                            largest(d.q, [&](int k) { return rest.nu[k]; })),
+                        largest(d.m, [&](int i) {
+                          return rest.lambda[i] * min(weight[i] * weight[i], one);
+                        }));
+  const Real size = max(max(largest(d.n, [&](int j) { return gz[j]; }),
+                            largest(d.q, [&](int k) { return gnu[k]; })),
+                        largest(d.m, [&](int i) { return glambda[i]; }));
+  return select(size > zero, left / size, left);
 }
 
 }  // namespace optnet

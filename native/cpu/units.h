@@ -19,6 +19,7 @@ struct Places {
   B b{};
   Workplace<B, kKind> work;
   typename B::Real *gz, *glambda, *gnu, *dlambda;
+  typename B::Real* rounding;  ///< of solves with the kept factors, one number
 
   OPTNET_NOINLINE Places(const UnitSolver::Memory& memory, const Dimensions& d, const Sharing& sharing)
       : shared(memory.shared),
@@ -29,7 +30,8 @@ struct Places {
         gz(B::vector(scratch, d.n)),
         glambda(B::vector(scratch, d.m)),
         gnu(B::vector(scratch, d.q)),
-        dlambda(B::vector(scratch, d.m)) {}
+        dlambda(B::vector(scratch, d.m)),
+        rounding(B::vector(kept, 1)) {}
 };
 
 template <class B, FormKind kKind, class IO>
@@ -77,6 +79,7 @@ class Units final : public UnitSolver {
     const std::size_t first = unit * W;
     const int count = problems_of(unit);
     const Report<B> report = optnet::solve(at.b, at.work, settings, differentiable);
+    at.rounding[0] = report.rounding;
     const Iterate<B>& x = at.work.x;
     store<IO>(x.z, d_.n, results.z, first, count);
     store<IO>(x.lambda, d_.m, results.lambda, first, count);
@@ -119,7 +122,8 @@ class Units final : public UnitSolver {
     load_upstream(at.glambda, d_.m, upstream.dlambda, first, count);
     load_upstream(at.gnu, d_.q, upstream.dnu, first, count);
     if constexpr (kRefines) {
-      refined_adjoint(at.b, at.work, at.gz, at.glambda, at.gnu, at.dlambda);
+      const auto coarse = at.rounding[0] > Real(static_cast<Scalar>(kRefineAbove));
+      refined_adjoint(at.b, at.work, at.gz, at.glambda, at.gnu, at.dlambda, coarse);
     } else {
       adjoint(at.b, at.work, at.gz, at.glambda, at.gnu, at.dlambda);
     }

@@ -115,6 +115,7 @@ class Condensed {
   // ---- on an active set: what polish.h needs ----
 
   static constexpr int kPolishSteps = 2;
+  static constexpr bool kExactStart = false;
 
   /// uᵢ = ‖Gᵢ‖∞/√(mean of diag Q)
   OPTNET_FUNCTION void row_units(const B& b, const Data<B>& data, Real* unit) const {

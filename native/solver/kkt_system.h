@@ -84,9 +84,10 @@ class KktSystem {
   }
   OPTNET_FUNCTION void answer(Real* t) { form.answer(b, dz, t, dnu); }
 
-  /// Newton's step from the residuals, λ of inactive rows (without weight) left alone, for problems in `which`.
-  OPTNET_LARGE_FUNCTION void refine(const Real* r, const Real* weight, Mask which) {
-    const Real zero(Scalar(0));
+  /// Newton's step from the residuals, λ of inactive rows (without weight) left alone, for problems in
+  /// `which`. Returns its size, relative to that of z, λ and ν.
+  OPTNET_LARGE_FUNCTION Real refine(const Real* r, const Real* weight, Mask which) {
+    const Real zero(Scalar(0)), tiny(static_cast<Scalar>(1e-30));
     negate_residuals();
     form.solve_kkt_end(b, data, dz, r, dnu, dlambda);
     b.each(d.n, [&](int j) { x.z[j] = select(which, x.z[j] + dz[j], x.z[j]); });
@@ -94,7 +95,15 @@ class KktSystem {
     b.each(d.m, [&](int i) {
       const Real step = select(weight[i] > zero, dlambda[i], zero);
       x.lambda[i] = select(which, x.lambda[i] + step, x.lambda[i]);
+      dlambda[i] = step;
     });
+    const auto relative = [&](int size, const Real* step, const Real* of) {
+      const Real largest = b.max(size, [&](int i) { return abs(step[i]); });
+      return largest / max(b.max(size, [&](int i) { return abs(of[i]); }), tiny);
+    };
+    Real moved = max(relative(d.n, dz, x.z), relative(d.m, dlambda, x.lambda));
+    if (d.q > 0) moved = max(moved, relative(d.q, dnu, x.nu));
+    return moved;
   }
 
   /// What the adjoint (z, λ, ν) leaves of its system's right-hand sides: in dz, dν and `rest` (m), as

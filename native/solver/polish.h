@@ -20,6 +20,9 @@ struct PolishState {
   Mask accepted{false};  ///< the iterate is the solution on its active set …
   Mask exact{false};     ///< … of which no row is nearly weakly active
   typename B::Real bias{typename B::Scalar(1)};  ///< how much larger λᵢuᵢ² has to be than sᵢ
+  /// How far the last refinement moved what the factor gave, relative to its size: what other solves with the
+  /// factor have lost to rounding.
+  typename B::Real rounding{typename B::Scalar(0)};
   int attempts = 0;
 };
 
@@ -40,6 +43,7 @@ class Polish {
     state.tried = state.trying = mask;
     state.attempts = 0;
     state.bias = Real(Scalar(1));
+    state.rounding = select(mask, Real(Scalar(0)), state.rounding);
     form.row_units(b, data, unit);
     return weigh();
   }
@@ -54,13 +58,20 @@ class Polish {
     form.solve_active(b, data, x, v.w, state.trying);
     kkt.restore(state.accepted);
     Real now = kkt.residual(v.r, v.w, state.trying);
-    for (int k = 0; k < Form::kPolishSteps; ++k) {
-      kkt.refine(v.r, v.w, state.trying);
-      now = kkt.residual(v.r, v.w, state.trying);
-    }
     form.row_units(b, data, unit);
-    const Scale scale = measure();
-    const Mask signs = right_signs(scale);
+    Scale scale = measure();
+    for (int k = 0; k < Form::kPolishSteps; ++k) {
+      const Mask coarse = now > Real(static_cast<Scalar>(kRefineAbove));
+      const Mask which = Form::kExactStart ? state.trying & coarse & right_signs(scale, kSignsAtAll)
+                                           : state.trying;
+      if (!any(which)) break;
+      const Real moved = kkt.refine(v.r, v.w, which);
+      state.rounding = select(which, moved, state.rounding);
+      now = kkt.residual(v.r, v.w, state.trying);
+      form.row_units(b, data, unit);
+      scale = measure();
+    }
+    const Mask signs = right_signs(scale, kSignRounding);
     const Mask regular = form.is_regular(b, v.w, v.r);
     const Mask sound = state.trying & is_near() & regular;
     const Mask exact = !any_weak(scale);
@@ -135,8 +146,8 @@ class Polish {
   OPTNET_FUNCTION Real size_of_slack(const Scale& scale, int i) const {
     return max(abs(data.h[i]), data.G_norm[i] * scale.z);
   }
-  OPTNET_FUNCTION Mask right_signs(const Scale& scale) const {
-    const Real rounding(static_cast<Scalar>(kSignRounding)), zero(Scalar(0)), one(Scalar(1));
+  OPTNET_FUNCTION Mask right_signs(const Scale& scale, double most) const {
+    const Real rounding(static_cast<Scalar>(most)), zero(Scalar(0)), one(Scalar(1));
     return b.sum(m, [&](int i) {
       const Mask wrong = (x.lambda[i] * unit[i] < -rounding * scale.lambda) |
                          (x.s[i] < -rounding * size_of_slack(scale, i));

@@ -124,8 +124,10 @@ class RangeSpace {
 
   // ---- on an active set: what polish.h needs ----
 
-  /// Newton's steps that follow `solve_active`.
+  /// Newton's steps that follow `solve_active`, where it is exact but for rounding only as far as they are
+  /// needed.
   static constexpr int kPolishSteps = 1;
+  static constexpr bool kExactStart = true;
 
   /// uᵢ = √Rᵢᵢ
   OPTNET_FUNCTION void row_units(const B& b, const Data<B>&, Real* unit) const {

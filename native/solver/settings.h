@@ -67,10 +67,15 @@ constexpr double kBias = 1e2;
 /// A sign counts as right up to this, λᵢ measured against the largest λ (in the rows' units) and sᵢ against
 /// the products that it is the difference of …
 constexpr double kSignRounding = 1e-11;
+/// (or, before a first solution is refined, up to this) …
+constexpr double kSignsAtAll = 1e-7;
 /// … and a row as nearly weakly active where both are below this: which side it is on is then a question of
 /// rounding in the data, and the derivative keeps the central path's weight for it, some point between the
 /// derivatives of both sides.
 constexpr double kWeak = 1e-9;
+/// Scaled residuals above which a solution on its active set is refined, and relative corrections above which
+/// the adjoint is too.
+constexpr double kRefineAbove = 1e-12;
 /// A pivot of the active rows' matrix, relative to its diagonal, below which they count as dependent.
 constexpr double kDependentActive = 1e-12;
 /// How far the terms of Gᵀλ may move from the iterate's, beyond the largest of these.

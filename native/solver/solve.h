@@ -33,7 +33,8 @@ struct Report {
   typename B::Mask solved{false};   ///< the scaled residuals are within tolerance
   typename B::Mask exact{false};    ///< the derivative is the active set's
   Real iterations, objective, primal, dual, gap;
-  Real margin;  ///< min over the rows of max(λᵢ, sᵢ); 1e30 without rows
+  Real rounding;  ///< of a solve with the derivative's factor, relative; 0 where it is not known
+  Real margin;    ///< min over the rows of max(λᵢ, sᵢ); 1e30 without rows
 };
 
 /// All that one solve or adjoint works on. `shared` and `kept` hold what outlives it, `scratch` its vectors,
@@ -171,6 +172,7 @@ class Solve {
     report.dual = work.kkt.dual;
     const Iterate<B>& x = work.x;
     report.exact = work.d.m > 0 ? state.polish.exact : typename B::Mask(true);
+    report.rounding = select(state.polish.accepted, state.polish.rounding, Real(Scalar(0)));
     report.margin = b.min(work.d.m, [&](int i) { return max(x.lambda[i], x.s[i]); });
     report.objective = b.sum(
         work.d.n, [&](int j) { return x.z[j] * fma(Real(Scalar(0.5)), work.kkt.Qz[j], work.data.p[j]); });
@@ -368,12 +370,13 @@ OPTNET_LARGE_FUNCTION void adjoint(const B& b, const Workplace<B, kKind>& work, 
   work.form.solve_kkt_end(b, work.data, z, lambda, nu, dlambda);
 }
 
-/// The same, refined once against the data, which must still be there: range space loses digits where Q or
-/// the rows of A are badly conditioned. What the iterates were kept in is free for it.
+/// The same, for problems in `which` refined once against the data, which must still be there: range space
+/// loses digits where Q or the rows of A are badly conditioned. What the iterates were kept in is free for it.
 template <class B, FormKind kKind>
 OPTNET_LARGE_FUNCTION void refined_adjoint(const B& b, Workplace<B, kKind>& work, typename B::Real* z,
                                            typename B::Real* lambda, typename B::Real* nu,
-                                           typename B::Real* dlambda) {
+                                           typename B::Real* dlambda, typename B::Mask which) {
+  if (all(!which)) return adjoint(b, work, z, lambda, nu, dlambda);
   const Dimensions& d = work.d;
   const Iterate<B>& right = work.x;
   b.each(d.n, [&](int j) { right.z[j] = -z[j]; });
@@ -383,9 +386,9 @@ OPTNET_LARGE_FUNCTION void refined_adjoint(const B& b, Workplace<B, kKind>& work
   const auto rest = work.kkt.adjoint_rest(z, dlambda, nu, right.z, lambda, right.nu, work.form.end_weights(),
                                           work.v.r);
   work.form.solve_kkt_end(b, work.data, rest.z, rest.lambda, rest.nu, correction);
-  b.each(d.n, [&](int j) { z[j] = z[j] + rest.z[j]; });
-  b.each(d.m, [&](int i) { dlambda[i] = dlambda[i] + correction[i]; });
-  b.each(d.q, [&](int k) { nu[k] = nu[k] + rest.nu[k]; });
+  b.each(d.n, [&](int j) { z[j] = select(which, z[j] + rest.z[j], z[j]); });
+  b.each(d.m, [&](int i) { dlambda[i] = select(which, dlambda[i] + correction[i], dlambda[i]); });
+  b.each(d.q, [&](int k) { nu[k] = select(which, nu[k] + rest.nu[k], nu[k]); });
 }
 
 /// How far an adjoint is from solving its system, from the data: the largest of what it leaves, over the

@@ -73,6 +73,10 @@ struct SolveState {
   /// the full one, the solution on its active set, or the derivative.
   enum class Stage { kBegin, kStart, kReduced, kFull, kPolish, kDerivative, kEnd };
   Stage stage = Stage::kBegin;
+
+  /// The next factorisation is of the derivative's matrix.
+  OPTNET_FUNCTION bool at_end() const { return stage == Stage::kPolish || stage == Stage::kDerivative; }
+
   bool early = false;  ///< the iterations stop short of the tolerance, for a first polish
   bool kept = false;      ///< the factor of the last polish is still there …
   bool measured = false;  ///< … and what it measured is of every problem's end
@@ -111,9 +115,7 @@ class Solve {
       : b(backend), work(work), settings(settings), differentiable(differentiable), state(state) {}
 
   /// The next factorisation is of the derivative's matrix.
-  OPTNET_FUNCTION bool at_end() const {
-    return state.stage == Stage::kPolish || state.stage == Stage::kDerivative;
-  }
+  OPTNET_FUNCTION bool at_end() const { return state.at_end(); }
 
   /// The weights of the next factorisation, or null where there is none.
   OPTNET_FUNCTION const Real* next() {

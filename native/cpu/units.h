@@ -123,7 +123,7 @@ class Units final : public UnitSolver {
                                                                                 : Derivative::kCentralPath);
       }
       results.status[i] =
-          static_cast<std::uint8_t>(!lane(report.definite, l)               ? Status::kNumericalError
+          static_cast<std::uint8_t>(!lane(report.definite, l)               ? Status::kNotDefinite
                                     : lane(report.solved, l)                ? Status::kSolved
                                     : iterations >= settings.max_iterations ? Status::kMaxIterations
                                                                             : Status::kNumericalError);

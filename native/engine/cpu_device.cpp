@@ -197,7 +197,7 @@ Failure CpuSolution::create(const Problem& problem, const Settings& settings, Th
   impl->settings = settings;
   impl->solver_settings = {settings.tolerance, settings.max_iterations, settings.polish};
   impl->pool = memory ? std::move(memory) : std::make_shared<MemoryPool>();
-  impl->all_general = is_general(problem) || settings.smoothing > 0 || settings.closest;
+  impl->all_general = is_general(problem) || settings.smoothing > 0;
 
   const Shape& shape = problem.shape;
   const Sharing sharing{!problem.Q.batched, !problem.G.batched, !problem.A.batched};
@@ -283,7 +283,7 @@ void CpuSolution::Impl::solve_unit(std::size_t unit, int worker, const MemoryPoo
   if (start) guess = start->impl_->solution_vectors();
   const BatchVectors* guessed = start ? &guess : nullptr;
   if (all_general) {
-    solve_general({unit, nullptr, guessed, false, false}, general_scratch, results);
+    solve_general({unit, nullptr, guessed}, general_scratch, results);
     return;
   }
   const std::size_t lanes = units->lanes(), first = unit * lanes,
@@ -314,7 +314,12 @@ void CpuSolution::Impl::solve_unit(std::size_t unit, int worker, const MemoryPoo
       task.guess = guessed;
       task.only_guess = true;
     } else {
-      task.only_better = !shared_singular && std::isfinite(results.objective[i]);
+      const bool definite =
+          !shared_singular && results.status[i] != static_cast<std::uint8_t>(Status::kNotDefinite);
+      // Who asks for float32 alone is not served in float64, except with what float32 cannot find out.
+      task.keep = !definite                                  ? GeneralBatch::Keep::kAll
+                  : settings.precision == Precision::kSingle ? GeneralBatch::Keep::kCertificates
+                                                             : GeneralBatch::Keep::kAnswers;
     }
     solve_general(task, general_scratch, results);
   }

@@ -81,6 +81,8 @@ Failure check_symmetric(const T* Q, std::size_t index, int n, DType dtype) {
 /// Weight of the shifts' squares, beside the largest number of the objective: the shifts are the least to
 /// this.
 constexpr double kShiftWeight = 1e8;
+/// At least so many iterations: numbers so far apart take more.
+constexpr int kShiftIterations = 200;
 
 }  // namespace
 
@@ -287,7 +289,11 @@ GeneralBatch::Result GeneralBatch::solve(const Task& task, const Block& scratch,
   const GeneralReport report = unit_->solve(memory, problem, solver_settings(task),
                                             task.guess ? &guess : nullptr, solution.all(), at.all());
   if (!report.convex) return Result::kNotConvex;
-  if ((task.only_better || task.only_guess) && report.ending == Ending::kStopped) return Result::kUnsolved;
+  const bool proof = report.ending == Ending::kPrimalInfeasible || report.ending == Ending::kDualInfeasible;
+  const bool worth =
+      proof || (report.ending == Ending::kSolved ? task.keep != Keep::kCertificates
+                                                 : task.keep == Keep::kAll && !task.only_guess);
+  if (!worth) return Result::kUnsolved;
 
   if (settings_.closest && report.ending == Ending::kPrimalInfeasible && d_.m + d_.q > 0) {
     if (task.read) {

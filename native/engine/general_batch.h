@@ -27,16 +27,18 @@ class GeneralBatch {
 
   enum class Result : std::uint8_t { kSolved, kUnsolved, kInfeasible, kNotConvex, kNoMemory };
 
-  /// Solves problem i, whose numbers `read` writes into plain arrays (by default those that `load` took).
-  /// What it writes, and that `serves` it from then on, depends on how that ended: with `only_better`, a
-  /// point that is no solution is forgotten.
+  /// Which results are worth more than what is there already: all, solutions and certificates, or
+  /// certificates.
+  enum class Keep : std::uint8_t { kAll, kAnswers, kCertificates };
   struct Task {
     std::size_t i = 0;
-    std::function<void(const PlainProblem&)> read = nullptr;
+    std::function<void(const PlainProblem&)> read = nullptr;  ///< into plain arrays; null: what `load` took
     const BatchVectors* guess = nullptr;
     bool only_guess = false;  ///< give up where the guess does not lead to the solution
-    bool only_better = false;
+    Keep keep = Keep::kAll;
   };
+  /// Solves one problem. Unless the result is not worth keeping, it is written, and `serves` the problem from
+  /// then on.
   Result solve(const Task& task, const Block& scratch, const Results& results, const BatchVectors& vectors);
   bool serves(std::size_t i) const { return served_[i] != kNot; }
 

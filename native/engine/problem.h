@@ -23,6 +23,7 @@ enum class Status : std::uint8_t {
   kPrimalInfeasible = 2,
   kDualInfeasible = 3,
   kNumericalError = 4,
+  kNotDefinite = 255,  ///< of the units' solver to the engine: Q is singular, or worse
 };
 
 /// Sizes: n variables, m inequalities, q equalities.

@@ -80,11 +80,16 @@ class General {
     if (!report.convex) return report;
     method.begin();
 
-    bool exact = guess && settings.polish && warm(*guess, settings.tolerance, report);
-    if (!exact && settings.only_guess) return report;
-    if (!exact) exact = iterate(settings, report);
+    if (method.contradiction()) {
+      report.ending = Ending::kPrimalInfeasible;
+    }
+    const bool contradictory = report.ending == Ending::kPrimalInfeasible;
+    bool exact = !contradictory && guess && settings.polish && warm(*guess, settings.tolerance, report);
+    if (!exact && !contradictory && settings.only_guess) return report;
+    if (!exact && !contradictory) exact = iterate(settings, report);
     if (report.ending == Ending::kPrimalInfeasible || report.ending == Ending::kDualInfeasible) {
       report.errors = method.measure(method.at);
+      if (report.ending == Ending::kDualInfeasible) method.straighten(base_rows);
       write_certificate(report.ending, solution);
       write_certificate(report.ending, differentiated);
       keep(report.derivative = GeneralDerivative::kNone);
@@ -366,7 +371,7 @@ class General {
     });
     kkt.stiff_rows = base_rows;
     mark_base(x);
-    kkt.factor(b);
+    kkt.factor_dropping(b);
     return GeneralDerivative::kCentralPath;
   }
 

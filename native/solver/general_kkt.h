@@ -143,6 +143,25 @@ class GeneralKkt {
     b.each(stiff_rows, [&](int k) { keep_nu[k] = keep_nu[k] > 0 ? Real(1) : Real(0); });
   }
 
+  /// nu ← δ(E + δI)⁻¹ nu, after `factor`: all but what is orthogonal to S's columns vanishes.
+  OPTNET_FUNCTION void shrink_range(const B& b, Real* nu) const {
+    b.each(stiff_rows, [&](int k) { nu[k] = Real(kDualShift) * nu[k]; });
+    b.solve_lower(Le, nu);
+    b.solve_upper(Le, nu);
+  }
+
+  /// x ← ρ(Q + SᵀS + ρI)⁻¹ x, after `factor` with weights of 0: all but what neither Q nor S sees vanishes.
+  OPTNET_FUNCTION void shrink_range_of_primal(const B& b, Real* x, Real* seen) const {
+    b.multiply_symmetric(data.Q, x, seen);
+    if (stiff_rows > 0) {
+      b.multiply(S, x, product.nu);
+      add_stiff_transpose(b, product.nu, seen);
+    }
+    b.solve_lower(L, seen);
+    b.solve_upper(L, seen);
+    b.each(n, [&](int j) { x[j] -= seen[j]; });
+  }
+
   /// v ← the solution for the right-hand side v.
   OPTNET_LARGE_FUNCTION void solve(const B& b, const Vector& v) const {
     copy(b, v, right);

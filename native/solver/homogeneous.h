@@ -68,6 +68,29 @@ class Homogeneous {
     }
   }
 
+  /// Whether two sides of a row, or the rows of S among themselves, contradict each other. Then `at` is the
+  /// proof.
+  OPTNET_LARGE_FUNCTION bool contradiction() {
+    clear(at);
+    for (int i = 0; i < rows; ++i) {
+      if (!(data.has_l[i] > 0 && data.has_u[i] > 0 && data.l[i] > data.u[i])) continue;
+      at.z.u[i] = at.z.l[i] = 1;
+      measure(at);
+      return true;
+    }
+    if (kkt.stiff_rows == 0) return false;
+    // What of the right-hand side s is orthogonal to S's columns: the rest vanishes under δ(E + δI)⁻¹.
+    b.each(rows, [&](int i) { kkt.D[i] = 0; });
+    kkt.factor(b);
+    b.each(kkt.stiff_rows, [&](int k) { at.v.nu[k] = -right_stiff[k]; });
+    for (int step = 0; step < 4; ++step) kkt.shrink_range(b, at.v.nu);
+    const Real largest = b.max(kkt.stiff_rows, [&](int k) { return abs(at.v.nu[k]); });
+    if (!(largest > Real(0))) return false;
+    b.each(kkt.stiff_rows, [&](int k) { at.v.nu[k] = at.v.nu[k] / largest; });
+    measure(at);
+    return certificate(at) == Ending::kPrimalInfeasible;
+  }
+
   /// From nothing, or, not `fresh`, from where the last run left off, to a solution, a certificate, or as far
   /// as it gets.
   OPTNET_LARGE_FUNCTION Ending run(double tolerance, int max_iterations, int& iterations, bool fresh) {
@@ -181,6 +204,31 @@ class Homogeneous {
   OPTNET_FUNCTION Real farkas() const { return -support; }
   OPTNET_FUNCTION Real descent() const { return -px; }
 
+  /// Takes from the direction x, a proof that the objective has no lower bound, what Q and the constraints
+  /// that it stays at see of it.
+  OPTNET_LARGE_FUNCTION void straighten(int base_rows) {
+    int count = base_rows;
+    for (int i = 0; i < rows; ++i) {
+      if (max(at.z.u[i], at.z.l[i]) <= max(at.s.u[i], at.s.l[i])) continue;
+      kkt.stiff[count] = data.d.q + i;
+      right_stiff[count++] = 0;
+    }
+    kkt.stiff_rows = count;
+    b.each(rows, [&](int i) { kkt.D[i] = 0; });
+    if (kkt.factor(b)) {
+      copy(at, best);
+      for (int step = 0; step < 3; ++step) kkt.shrink_range_of_primal(b, at.v.x, size);
+      kkt.stiff_rows = base_rows;
+      kkt.gather(b);
+      at.tau = 0;
+      measure_direction();
+      if (certificate(at) != Ending::kDualInfeasible) copy(best, at);
+    }
+    kkt.stiff_rows = base_rows;
+    kkt.gather(b);
+    measure_direction();
+  }
+
   /// Moves `at`, with τ = 1, to the point of the central path where every s z is `target`.
   OPTNET_LARGE_FUNCTION void center(Real target) {
     const Real root = sqrt(target);
@@ -252,6 +300,23 @@ class Homogeneous {
   Sides constant_z, residual_sides, target, center_;
   Real *size, *Qxi, *difference;
   Real xQx = 0, px = 0, support = 0, pairs = 0, residual_tau = 0, mu = 0;
+
+  /// What `certificate` needs to know of at.x alone.
+  OPTNET_FUNCTION void measure_direction() {
+    b.multiply_symmetric(data.Q, at.v.x, Qx);
+    data.multiply(b, at.v.x, Cx);
+    kkt.multiply_stiff(b, at.v.x, residual.nu);
+    b.each(kkt.stiff_rows, [&](int k) { residual.nu[k] -= right_stiff[k] * at.tau; });
+    px = b.sum(n, [&](int j) { return data.p[j] * at.v.x[j]; });
+    support = 0;
+  }
+
+  OPTNET_FUNCTION void clear(Point& x) const {
+    kkt.fill(b, x.v);
+    b.each(rows, [&](int i) { x.s.u[i] = x.s.l[i] = x.z.u[i] = x.z.l[i] = 0; });
+    x.tau = 1;
+    x.kappa = 0;
+  }
 
   template <class Arena>
   OPTNET_FUNCTION Sides sides(Arena& arena) const {

@@ -50,8 +50,8 @@ class Polish {
 
   /// With the matrix factored: solves, and accepts what proves to be a solution, its scaled residuals within
   /// `limit`; with `only_exact`, only where the derivative is exact too. Returns the weights of the next
-  /// sets. Null: nothing is left to be tried, and what was not accepted is back at its iterate (z and ν are
-  /// not). `error`: of the problems accepted now. `measured`: all are, and `kkt` holds what it measured of them.
+  /// sets. Null: nothing is left to be tried, and what was not accepted is back at its iterate (in range
+  /// space without z and ν). `error`: of the problems accepted now. `measured`: all are, and `kkt` holds what it measured of them.
   OPTNET_LARGE_FUNCTION const Real* next(Real limit, bool only_exact, Real& error, bool& measured) {
     ++state.attempts;
     kkt.keep(state.accepted);
@@ -177,6 +177,7 @@ class Polish {
     const Real zero(Scalar(0));
     copy_where(b, rejected, m, v.best_lambda, x.lambda);
     copy_where(b, rejected, m, v.best_s, x.s);
+    kkt.restore(rejected);
     const Real least = b.min(m, [&](int i) { return min(x.lambda[i], x.s[i]); });
     b.each(m, [&](int i) {  // signs are right up to rounding
       x.lambda[i] = select(cut, max(x.lambda[i], zero), x.lambda[i]);

@@ -113,7 +113,8 @@ class Polish {
   }
 
  private:
-  /// What rounding in λᵢuᵢ and in sᵢ is measured against.
+  /// What λᵢuᵢ and sᵢ are large or small beside: the largest λᵢuᵢ, ‖z‖∞. Of the two sizes that these give a
+  /// slack, the larger one is an accident of badly scaled columns or of a nearly singular Q.
   struct Scale {
     Real lambda, z;
   };
@@ -144,7 +145,7 @@ class Polish {
             b.max(data.d.n, [&](int j) { return abs(x.z[j]); })};
   }
   OPTNET_FUNCTION Real size_of_slack(const Scale& scale, int i) const {
-    return max(abs(data.h[i]), data.G_norm[i] * scale.z);
+    return max(abs(data.h[i]), min(data.G_norm[i] * scale.z, unit[i] * scale.lambda));
   }
   OPTNET_FUNCTION Mask right_signs(const Scale& scale, double most) const {
     const Real rounding(static_cast<Scalar>(most)), zero(Scalar(0)), one(Scalar(1));

@@ -135,7 +135,7 @@ class Condensed {
   OPTNET_FUNCTION Mask is_regular(const B& b, const Real* weights, Real*) const {
     const Real one(Scalar(1)), zero(Scalar(0));
     const Real active = b.sum(d.m, [&](int i) { return select(weights[i] > zero, one, zero); });
-    return active <= Real(static_cast<Scalar>(d.n));
+    return active <= Real(static_cast<Scalar>(d.n - d.q));
   }
 
   /// W of the kept factor.

@@ -50,8 +50,8 @@ class Polish {
 
   /// With the matrix factored: solves, and accepts what proves to be a solution, its scaled residuals within
   /// `limit`; with `only_exact`, only where the derivative is exact too. Returns the weights of the next
-  /// sets. Null: nothing is left to be tried, and what was not accepted is back at its iterate (z and ν are
-  /// not). `error`: of the problems accepted now. `measured`: all are, and `kkt` holds what it measured of them.
+  /// sets. Null: nothing is left to be tried, and what was not accepted is back at its iterate (in range
+  /// space without z and ν). `error`: of the problems accepted now. `measured`: all are, and `kkt` holds what it measured of them.
   OPTNET_LARGE_FUNCTION const Real* next(Real limit, bool only_exact, Real& error, bool& measured) {
     ++state.attempts;
     kkt.keep(state.accepted);
@@ -113,7 +113,8 @@ class Polish {
   }
 
  private:
-  /// What rounding in λᵢuᵢ and in sᵢ is measured against.
+  /// What λᵢuᵢ and sᵢ are large or small beside: the largest λᵢuᵢ, ‖z‖∞. Of the two sizes that these give a
+  /// slack, the larger one is an accident of badly scaled columns or of a nearly singular Q.
   struct Scale {
     Real lambda, z;
   };
@@ -144,7 +145,7 @@ class Polish {
             b.max(data.d.n, [&](int j) { return abs(x.z[j]); })};
   }
   OPTNET_FUNCTION Real size_of_slack(const Scale& scale, int i) const {
-    return max(abs(data.h[i]), data.G_norm[i] * scale.z);
+    return max(abs(data.h[i]), min(data.G_norm[i] * scale.z, unit[i] * scale.lambda));
   }
   OPTNET_FUNCTION Mask right_signs(const Scale& scale, double most) const {
     const Real rounding(static_cast<Scalar>(most)), zero(Scalar(0)), one(Scalar(1));
@@ -177,6 +178,7 @@ class Polish {
     const Real zero(Scalar(0));
     copy_where(b, rejected, m, v.best_lambda, x.lambda);
     copy_where(b, rejected, m, v.best_s, x.s);
+    kkt.restore(rejected);
     const Real least = b.min(m, [&](int i) { return min(x.lambda[i], x.s[i]); });
     b.each(m, [&](int i) {  // signs are right up to rounding
       x.lambda[i] = select(cut, max(x.lambda[i], zero), x.lambda[i]);

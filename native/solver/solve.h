@@ -394,7 +394,8 @@ OPTNET_LARGE_FUNCTION void refined_adjoint(const B& b, Workplace<B, kKind>& work
 }
 
 /// How far an adjoint is from solving its system, from the data: the largest of what it leaves, over the
-/// largest of g. In: the gradients gz, gλ, gν; the adjoint dz, dλ, dν.
+/// largest of g. In: the gradients gz, gλ, gν; the adjoint dz, dλ, dν; none of them where the iterates were
+/// kept.
 template <class B, FormKind kKind>
 OPTNET_LARGE_FUNCTION typename B::Real adjoint_residual(const B& b, Workplace<B, kKind>& work,
                                                         const typename B::Real* gz,

@@ -59,9 +59,10 @@ class ExactSolution {
   long double margin = 0;  ///< min over the rows of max(λ, s)
   bool proven = false;     ///< the signs are right
 
-  /// From a guess of the active rows; a wrong one is mended where a few steps of the primal-dual active-set
+  /// From a guess of the active rows; a wrong one is mended where so many steps of the primal-dual active-set
   /// method can.
-  ExactSolution(const Problem& problem, std::size_t i, std::vector<bool> active) : active_(std::move(active)) {
+  ExactSolution(const Problem& problem, std::size_t i, std::vector<bool> active, int attempts = 20)
+      : active_(std::move(active)) {
     const auto [batch, n, m, q] = problem.shape;
     n_ = static_cast<std::size_t>(n);
     m_ = static_cast<std::size_t>(m);
@@ -75,7 +76,7 @@ class ExactSolution {
     h_ = at(problem.h, m_);
     A_ = at(problem.A, q_ * n_);
     b_ = at(problem.b, q_);
-    for (int attempt = 0; attempt < 20 && !proven; ++attempt) solve();
+    for (int attempt = 0; attempt < attempts && !proven; ++attempt) solve();
   }
 
   /// dz, dλ, dν of solver/solve.h's adjoint for the gradients gz, gλ, gν, one after the other.

@@ -62,8 +62,12 @@ void compare(const Case& c, Precision precision, const cuda::Limits& limits) {
   CHECK_CLOSE(difference(wide(run.lambda), reference.out.lambda), 0, nearer);
   CHECK_CLOSE(difference(wide(run.nu), reference.out.nu), 0, nearer);
   CHECK_CLOSE(difference(wide(run.slack), reference.out.slack), 0, nearer);
-  CHECK_CLOSE(difference(run.objective, reference.out.objective), 0, nearer);
+  CHECK_CLOSE(difference(wide(run.objective), reference.out.objective), 0, nearer);
   if (!single) {
+    for (std::size_t i = 0; i < run.margin.size(); ++i) {
+      CHECK(run.derivative[i] == reference.out.derivative[i]);
+      if (c.m > 0) CHECK_CLOSE(run.margin[i], reference.out.margin[i], nearer);
+    }
     CHECK_CLOSE(difference(wide(run.dz), reference.dp), 0, near);
     CHECK_CLOSE(difference(wide(run.dlambda, -1), reference.dh), 0, near);
     CHECK_CLOSE(difference(wide(run.dnu, -1), reference.db), 0, near);

@@ -222,6 +222,32 @@ void test_kernels(int n, int m, double tolerance) {
   }
 }
 
+/// What the adjoint leaves of its system is rounding, and is noticed where it is not.
+template <class B, FormKind kKind>
+void test_adjoint(const B& b, Workplace<B, kKind>& work, Arena& arena) {
+  using Real = typename B::Real;
+  using Scalar = typename B::Scalar;
+  const Dimensions& d = work.d;
+  const auto draw = [&](int size, double phase) {
+    std::pair<Real*, Real*> twice{B::vector(arena, size), B::vector(arena, size)};
+    for (int i = 0; i < size; ++i) twice.first[i] = twice.second[i] = Real(static_cast<Scalar>(std::sin(phase + i)));
+    return twice;
+  };
+  const auto [gz, z] = draw(d.n, 1);
+  const auto [glambda, lambda] = draw(d.m, 2);
+  const auto [gnu, nu] = draw(d.q, 3);
+  Real* const dlambda = B::vector(arena, d.m);
+  refined_adjoint(b, work, z, lambda, nu, dlambda, typename B::Mask(true));
+  const auto residual = [&] { return adjoint_residual(b, work, gz, glambda, gnu, z, dlambda, nu); };
+  const Real right = residual();
+  z[0] = z[0] + Real(Scalar(1));
+  const Real wrong = residual();
+  for (int l = 0; l < B::kWidth; ++l) {
+    CHECK_CLOSE(lane<B>(right, l), 0, 1e-9);
+    CHECK(lane<B>(wrong, l) > 1e-4);
+  }
+}
+
 /// One pack of the paper's problems, solved; KKT conditions from the data.
 template <class B, FormKind kKind>
 void test_solve(int n, int m, int q, double tolerance) {
@@ -278,6 +304,7 @@ void test_solve(int n, int m, int q, double tolerance) {
     }
     CHECK_CLOSE(lane<B>(report.gap, l), 0, 1e3 * tolerance);
   }
+  if (sizeof(typename B::Scalar) == sizeof(double)) test_adjoint(b, work, arena);
 }
 
 template <class B>

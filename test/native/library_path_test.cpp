@@ -99,6 +99,8 @@ void compare(const Case& c, Precision precision, const char* what, bool oracle =
   if (!single && !oracle) {
     for (std::size_t i = 0; i < run.iterations.size(); ++i) {
       CHECK(std::abs(run.iterations[i] - reference.out.iterations[i]) <= 2);
+      CHECK(run.derivative[i] == reference.out.derivative[i]);
+      if (c.m > 0) CHECK_CLOSE(run.margin[i], reference.out.margin[i], nearer);
     }
   }
   if (test::failures > failures) print(c, what);

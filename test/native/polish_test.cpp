@@ -122,6 +122,117 @@ void exact_on_the_papers_problems(int n, int m, int q, std::size_t batch, Precis
   }
 }
 
+void solutions_do_not_depend_on_being_differentiable() {
+  for (const Shape& shape : {Shape{13, 12, 16, 3}, Shape{13, 8, 40, 2}, Shape{2, 160, 60, 4}}) {
+    const GeneratedBatch generated(shape.batch, shape.n, shape.m, shape.q, 8);
+    Settings settings;
+    const Solved with(generated.problem(), settings);
+    settings.differentiable = false;
+    const Solved without(generated.problem(), settings);
+    CHECK(with.out.z == without.out.z);
+    CHECK(with.out.lambda == without.out.lambda);
+    CHECK(with.out.nu == without.out.nu);
+    CHECK(with.out.slack == without.out.slack);
+    CHECK(with.out.primal == without.out.primal && with.out.dual == without.out.dual);
+  }
+}
+
+void without_polish_they_are_the_central_paths() {
+  for (const Shape& shape : {Shape{13, 12, 16, 3}, Shape{13, 8, 40, 2}}) {
+    const GeneratedBatch generated(shape.batch, shape.n, shape.m, shape.q, 8);
+    Settings settings;
+    settings.polish = false;
+    const Solved solved(generated.problem(), settings);
+    for (const auto derivative : solved.out.derivative) CHECK(derivative == 1);
+    for (const double lambda : solved.out.lambda) CHECK(lambda > 0);
+    for (const double slack : solved.out.slack) CHECK(slack > 0);
+  }
+}
+
+void without_rows_there_is_no_margin() {
+  const GeneratedBatch generated(5, 6, 0, 2);
+  const Solved solved(generated.problem(), {});
+  for (const double margin : solved.out.margin) CHECK(margin == INFINITY);
+  for (const auto derivative : solved.out.derivative) CHECK(derivative == 0);
+}
+
+/// Every problem gets a row that touches its solution without pushing: of its derivative, one point between
+/// those with the row and without it.
+void a_weakly_active_row_has_a_derivative_between_both() {
+  for (const Shape& shape : {Shape{24, 10, 12, 3}, Shape{48, 12, 31, 1}}) {
+    GeneratedBatch generated(shape.batch, shape.n, shape.m, shape.q, 9);
+    const auto n = static_cast<std::size_t>(shape.n), m = static_cast<std::size_t>(shape.m),
+               q = static_cast<std::size_t>(shape.q);
+    const Solved before(generated.problem(), {});
+    std::vector<std::size_t> weak(shape.batch);
+    for (std::size_t i = 0; i < shape.batch; ++i) {
+      const double* slack = &before.out.slack[i * m];
+      weak[i] = static_cast<std::size_t>(std::max_element(slack, slack + m) - slack);
+      double& h = generated.h[i * m + weak[i]];
+      h = 0;
+      for (std::size_t j = 0; j < n; ++j) h += generated.G[(i * m + weak[i]) * n + j] * before.out.z[i * n + j];
+    }
+    const Problem problem = generated.problem();
+    const Solved solved(problem, {});
+    std::size_t seen = 0;
+    for (std::size_t i = 0; i < shape.batch; ++i) {
+      CHECK(solved.out.status[i] == 0);
+      const double* lambda = &before.out.lambda[i * m];
+      if (static_cast<std::size_t>(m - std::count(lambda, lambda + m, 0.0)) + q == n) continue;  // a vertex
+      ++seen;
+      CHECK(solved.out.derivative[i] == 1);
+      CHECK(solved.out.margin[i] <= 1e-9);
+      std::vector<long double> ends[2];
+      for (const int side : {0, 1}) {
+        std::vector<bool> active(m);
+        for (std::size_t r = 0; r < m; ++r) active[r] = before.out.lambda[i * m + r] > 0;
+        active[weak[i]] = side == 1;
+        const ExactSolution exact(problem, i, active, 1);
+        CHECK(error(&solved.out.z[i * n], exact.z.data(), n) <= 1e-10);
+        ends[side] = exact.adjoint(&solved.gz[i * n], &solved.glambda[i * m], &solved.gnu[i * q]);
+      }
+      std::vector<double> actual;
+      for (const auto& [v, size] : {std::pair{&solved.dz, n}, std::pair{&solved.dlambda, m}, std::pair{&solved.dnu, q}}) {
+        actual.insert(actual.end(), v->begin() + static_cast<std::ptrdiff_t>(i * size),
+                      v->begin() + static_cast<std::ptrdiff_t>((i + 1) * size));
+      }
+      long double along = 0, length = 0;
+      for (std::size_t k = 0; k < actual.size(); ++k) {
+        const long double direction = ends[1][k] - ends[0][k];
+        along += (actual[k] - ends[0][k]) * direction;
+        length += direction * direction;
+      }
+      const long double part = std::fmin(1.0L, std::fmax(0.0L, along / length));
+      std::vector<long double> between(actual.size());
+      for (std::size_t k = 0; k < actual.size(); ++k) between[k] = (1 - part) * ends[0][k] + part * ends[1][k];
+      CHECK(error(actual.data(), between.data(), actual.size()) <= 1e-8);
+    }
+    CHECK(seen > 10);
+  }
+}
+
+/// An active row twice: λ is not unique, the solution is.
+void rows_that_depend_on_each_other_are_left_to_the_central_path() {
+  const int n = 8, m = 10;
+  GeneratedBatch generated(16, n, m, 0, 10);
+  const Solved before(generated.problem(), {});
+  for (std::size_t i = 0; i < 16; ++i) {
+    const double* lambda = &before.out.lambda[i * m];
+    const auto active = static_cast<std::size_t>(std::max_element(lambda, lambda + m) - lambda),
+               other = static_cast<std::size_t>(std::min_element(lambda, lambda + m) - lambda);
+    std::copy_n(&generated.G[(i * m + active) * n], n, &generated.G[(i * m + other) * n]);
+    generated.h[i * m + other] = generated.h[i * m + active];
+  }
+  Settings settings;
+  settings.tolerance = 1e-11;
+  const Solved solved(generated.problem(), settings);
+  for (std::size_t i = 0; i < 16; ++i) {
+    CHECK(solved.out.status[i] == 0);
+    for (int j = 0; j < n; ++j) CHECK_CLOSE(solved.out.z[i * n + j], before.out.z[i * n + j], 1e-6);
+    for (int j = 0; j < n; ++j) CHECK(std::isfinite(solved.dz[i * n + j]));
+  }
+}
+
 }  // namespace
 
 int main() {
@@ -135,5 +246,10 @@ int main() {
     exact_on_the_papers_problems(500, 500, 0, table ? 8 : 1, precision, 6);
     exact_on_the_papers_problems(10, 60, 2, table ? 256 : 64, precision, 7);
   }
+  solutions_do_not_depend_on_being_differentiable();
+  without_polish_they_are_the_central_paths();
+  without_rows_there_is_no_margin();
+  a_weakly_active_row_has_a_derivative_between_both();
+  rows_that_depend_on_each_other_are_left_to_the_central_path();
   return test::result();
 }

@@ -120,9 +120,10 @@ function slopeErrors(
   cases: readonly { label: string; weights: Weights; gradients: Gradients }[],
   solve: (changed: OneProblem) => { point: Point; objective: number },
   gauss: () => number,
+  names: readonly Datum[] = given(problem),
 ): Record<string, number> {
   const errors: Record<string, number> = {};
-  for (const name of given(problem)) {
+  for (const name of names) {
     // Along what makes a problem with a singular Q nonconvex there is no derivative.
     if (name === 'Q' && !isDefinite(problem)) continue;
     const direction = drawDirection(problem, name, gauss);
@@ -174,6 +175,7 @@ function casesOf(solution: QpSolution<'float64'>, all: Weights) {
 function solver(options: Options = {}) {
   return (problem: OneProblem) => {
     using solution = qpSolveBatchSync(batchOf([problem]), options);
+    expect(solution.status).toEqual(['solved']);
     return { point: pointOf(solution, 0), objective: solution.objective[0]! };
   };
 }
@@ -563,7 +565,9 @@ describe('the closest problem that has a solution', () => {
         const gauss = normal(uniform(60 + index));
         const weights: Weights = { z: Float64Array.from(solution.z.data, gauss), objective: gauss() };
         const cases = [{ label: 'z', weights, gradients: solution.backwardSync(upstreamOf(weights)) }];
-        expectWithin(slopeErrors(problem, cases, solver(closest), gauss), 1e-6);
+        // Rows that contradict each other may not once they have moved: then there is no derivative.
+        const names = given(problem).filter((datum) => datum !== 'G' && datum !== 'A');
+        expectWithin(slopeErrors(problem, cases, solver(closest), gauss, names), 1e-6);
         compared++;
       }
       expect(compared).toBeGreaterThan(0);

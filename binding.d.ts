@@ -192,7 +192,7 @@ export interface Factorization {
   readonly byteLength: number;
   /** How many threads work on a call; 0 on a GPU. */
   readonly threads: number;
-  /** The kernels that solved: 'packed' or 'blocked' on the CPU, 'lanes', 'block' or 'library' on a GPU. */
+  /** The kernels that solved: 'packed', 'blocked' or 'general' on the CPU, 'lanes', 'block' or 'library' on a GPU. */
   readonly backend: string;
 }
 

@@ -63,7 +63,7 @@ export interface SolutionOnCpu {
   readonly instructionSet: string;
   /** How many of them worked on it. */
   readonly threads: number;
-  /** The kernels: 'packed' (several problems in a register) or 'blocked' (large problems). */
+  /** The kernels: 'packed' (several problems in a register), 'blocked' (large problems), or 'general' (bounds, no Q). */
   readonly backend: string;
 }
 

@@ -16,12 +16,13 @@ struct BatchVectors {
   // The solution. Of the rows of G: λ − λ_gl, and either side's, which where gl is absent is the same array.
   double *z = nullptr, *lambda = nullptr, *nu = nullptr;
   double *lambda_h = nullptr, *lambda_gl = nullptr, *lambda_lb = nullptr, *lambda_ub = nullptr;
+  double* slope = nullptr;  ///< Qz + p, where the derivative is not taken at the solution
   // The adjoint, in the same parts.
   double *dz = nullptr, *dlambda = nullptr, *dnu = nullptr;
   double *dlambda_h = nullptr, *dlambda_gl = nullptr, *dlambda_lb = nullptr, *dlambda_ub = nullptr;
-  // What takes the place of dz in dQ, and of dν in db, for a loss that depends on the objective: else the same
-  // arrays.
-  double *dz_of_Q = nullptr, *dnu_of_b = nullptr;
+  // What takes the place of dz in dQ and dp, and of dν in db, for a loss that depends on the objective: else the
+  // same arrays.
+  double *dz_of_Q = nullptr, *dz_of_p = nullptr, *dnu_of_b = nullptr;
 };
 
 class UnitSolver {

@@ -145,7 +145,7 @@ class Units final : public UnitSolver {
       IO* row = static_cast<IO*>(gradient) + i * size;
       for (std::size_t k = 0; k < size; ++k) row[k] = static_cast<IO>(sign * v[i * size + k]);
     };
-    vector(out.dp, layout.p, n, 1, at.dz);
+    vector(out.dp, layout.p, n, 1, at.dz_of_p);
     vector(out.dh, layout.h, m, -1, at.dlambda_h);
     vector(out.dgl, layout.gl, m, 1, at.dlambda_gl);
     vector(out.db, layout.b, q, -1, at.dnu_of_b);

@@ -114,13 +114,14 @@ struct CpuSolution::Impl {
     }
     if (layout.lb.data) v.lambda_lb = at.take(s.n);
     if (layout.ub.data) v.lambda_ub = at.take(s.n);
+    if (settings.smoothing > 0) v.slope = at.take(s.n);
     return at.bytes();
   }
   /// What one backward call computes, `apart` from it what a loss that depends on the objective adds to.
   std::size_t place_adjoint(double* memory, bool apart, BatchVectors& v) const {
     const Shape& s = layout.shape;
     Placement at(s, memory);
-    v.dz = v.dz_of_Q = at.take(s.n);
+    v.dz = v.dz_of_Q = v.dz_of_p = at.take(s.n);
     v.dlambda = v.dlambda_h = at.take(s.m);
     v.dnu = v.dnu_of_b = at.take(s.q);
     if (layout.gl.data || apart) v.dlambda_h = at.take(s.m);
@@ -129,13 +130,14 @@ struct CpuSolution::Impl {
     if (layout.ub.data) v.dlambda_ub = at.take(s.n);
     if (apart) {
       v.dz_of_Q = at.take(s.n);
+      if (v.slope) v.dz_of_p = at.take(s.n);
       v.dnu_of_b = at.take(s.q);
     }
     return at.bytes();
   }
   BatchVectors solution_vectors() const {
     BatchVectors v;
-    if (vectors.data()) place_solution(reinterpret_cast<double*>(vectors.data()), v);
+    if (settings.differentiable) place_solution(reinterpret_cast<double*>(vectors.data()), v);
     return v;
   }
 
@@ -169,6 +171,12 @@ struct CpuSolution::Impl {
                      MemoryPool::Block& general_scratch, const BatchVectors& in, const BatchVectors& out,
                      bool forward, double* residuals);
   void add_objective(std::size_t i, double weight, const BatchVectors& v) const;
+  double along_slope(std::size_t i, const BatchVectors& v) const {
+    double sum = 0;
+    const auto n = static_cast<std::size_t>(layout.shape.n);
+    for (std::size_t k = i * n; k < (i + 1) * n; ++k) sum += v.slope[k] * v.dz[k];
+    return sum;
+  }
   template <class T>
   double tangent_equations(std::size_t i, const Tangents& tangents, const BatchVectors& v,
                            const BatchVectors& equations) const;
@@ -362,7 +370,7 @@ Stage CpuSolution::Impl::sum_vectors(const Gradients& gradients, const BatchVect
   const auto add = [&](void* out, const Datum& datum, const double* values, int size, double sign) {
     if (out && !datum.batched) sums.push_back({out, values, static_cast<std::size_t>(size), sign});
   };
-  add(gradients.dp, layout.p, v.dz, s.n, 1);
+  add(gradients.dp, layout.p, v.dz_of_p, s.n, 1);
   add(gradients.dh, layout.h, v.dlambda_h, s.m, -1);
   add(gradients.dgl, layout.gl, v.dlambda_gl, s.m, 1);
   add(gradients.db, layout.b, v.dnu_of_b, s.q, -1);
@@ -426,8 +434,9 @@ void CpuSolution::Impl::differentiate(std::size_t unit, int worker, const Memory
   });
 }
 
-/// Adds what problem i's objective, weighted, contributes to the gradients, by the envelope theorem: its derivative
-/// with respect to p is z, to Q ½zzᵀ, to h −λ, to G λzᵀ, and so on.
+/// Adds what problem i's objective, weighted, contributes to the gradients. At the solution, by the envelope theorem,
+/// its derivative with respect to p is z, to Q ½zzᵀ, to h −λ, to G λzᵀ, and so on; elsewhere the first two are what
+/// is left beside the part that dz/dp and dz/dQ have.
 void CpuSolution::Impl::add_objective(std::size_t i, double weight, const BatchVectors& v) const {
   const auto row = [i](double* base, int size) { return base + i * static_cast<std::size_t>(size); };
   const auto add = [&](double* to, const double* from, int size) {
@@ -436,6 +445,11 @@ void CpuSolution::Impl::add_objective(std::size_t i, double weight, const BatchV
   };
   const Shape& s = layout.shape;
   for (int k = 0; k < s.n; ++k) row(v.dz_of_Q, s.n)[k] = row(v.dz, s.n)[k] + 0.5 * weight * row(v.z, s.n)[k];
+  if (v.slope) {
+    std::copy_n(row(v.dz, s.n), s.n, row(v.dz_of_p, s.n));
+    add(v.dz_of_p, v.z, s.n);
+    weight = 0;
+  }
   add(v.dz, v.z, s.n);
   if (v.lambda_h == v.lambda) std::copy_n(row(v.dlambda, s.m), s.m, row(v.dlambda_h, s.m));
   add(v.dlambda_h, v.lambda_h, s.m);
@@ -499,6 +513,15 @@ Failure CpuSolution::backward(const Upstream& upstream, const Gradients& gradien
 
   Job job;
   job.threads = impl->threads;
+  if (v.slope && call->dobjective) {  // at a point that is not the solution
+    if (!call->given.dz) {
+      std::fill_n(next, s.batch * static_cast<std::size_t>(s.n), 0.0);
+      call->given.dz = next;
+    }
+    for (std::size_t i = 0, k = 0; i < s.batch; ++i) {
+      for (int j = 0; j < s.n; ++j, ++k) call->given.dz[k] += call->dobjective[i] * v.slope[k];
+    }
+  }
   job.stages.push_back({impl->unit_count, [impl, call, gradients](std::size_t unit, int worker) {
                           impl->differentiate(unit, worker, call->scratch,
                                               call->general_scratch[static_cast<std::size_t>(worker)],
@@ -550,14 +573,14 @@ double CpuSolution::Impl::tangent_equations(std::size_t i, const Tangents& tange
         rhs[r] += element * z[j];
         rz[j] += element * y[r];
       }
-      objective += y[r] * rhs[r];
+      if (!v.slope) objective += y[r] * rhs[r];
     }
   };
   /// rhs ← rhs + sign·dv, of multipliers y
   const auto vector = [&](const T* dv, std::size_t size, double sign, const double* y, double* rhs) {
     for (std::size_t r = 0; dv && r < size; ++r) {
       rhs[r] += sign * static_cast<double>(dv[r]);
-      objective += sign * static_cast<double>(dv[r]) * y[r];
+      if (!v.slope) objective += sign * static_cast<double>(dv[r]) * y[r];
     }
   };
   if (m > 0) {
@@ -664,6 +687,7 @@ Failure CpuSolution::jvp(const Tangents& tangents, const SolutionTangents& out, 
                                               call->general_scratch[static_cast<std::size_t>(worker)], call->in,
                                               call->v, true, nullptr);
                           impl->each_problem(unit, [&](std::size_t i) {
+                            if (call->v.slope && out.dobjective) out.dobjective[i] += impl->along_slope(i, call->v);
                             const auto store = [&](void* to, const double* from, int size) {
                               if (!to || !from) return;
                               const std::size_t first = i * static_cast<std::size_t>(size);

@@ -82,7 +82,7 @@ constexpr double kShiftWeight = 1e8;
 }  // namespace
 
 struct GeneralBatch::Vectors {
-  double *z, *lambda, *nu, *slack, *lambda_gl, *lambda_lb, *lambda_ub;
+  double *z, *lambda, *nu, *slack, *lambda_gl, *lambda_lb, *lambda_ub, *slope;
 
   Vectors(const Dimensions& d, Arena& arena) {
     const auto take = [&](int size) { return arena.take<double>(static_cast<std::size_t>(size)); };
@@ -93,13 +93,14 @@ struct GeneralBatch::Vectors {
     lambda_gl = take(d.m);
     lambda_lb = take(d.n);
     lambda_ub = take(d.n);
+    slope = take(d.n);
   }
-  GeneralVectors all() const { return {z, lambda, nu, slack, lambda_gl, lambda_lb, lambda_ub}; }
+  GeneralVectors all() const { return {z, lambda, nu, slack, lambda_gl, lambda_lb, lambda_ub, slope}; }
   void clear(const Dimensions& d) const {
     std::fill_n(z, d.n, 0.0);
     for (double* v : {lambda, slack, lambda_gl}) std::fill_n(v, d.m, 0.0);
     std::fill_n(nu, d.q, 0.0);
-    for (double* v : {lambda_lb, lambda_ub}) std::fill_n(v, d.n, 0.0);
+    for (double* v : {lambda_lb, lambda_ub, slope}) std::fill_n(v, d.n, 0.0);
   }
 };
 
@@ -406,6 +407,7 @@ void GeneralBatch::write(std::size_t i, const GeneralReport& report, const Vecto
 
   copy(at.z, d_.n, vectors.z, i);
   copy(at.nu, d_.q, vectors.nu, i);
+  copy(at.slope, d_.n, vectors.slope, i);
   if (vectors.lambda_h != vectors.lambda) copy(at.lambda, d_.m, vectors.lambda_h, i);
   copy(at.lambda_gl, d_.m, vectors.lambda_gl, i);
   copy(at.lambda_lb, d_.n, vectors.lambda_lb, i);

@@ -20,6 +20,7 @@ struct GeneralSettings {
 struct GeneralVectors {
   double *z = nullptr, *lambda = nullptr, *nu = nullptr, *slack = nullptr;
   double *lambda_gl = nullptr, *lambda_lb = nullptr, *lambda_ub = nullptr;
+  double* slope = nullptr;  ///< Qz + p
 };
 
 enum class GeneralDerivative { kActiveSet, kCentralPath, kNone };
@@ -401,6 +402,10 @@ class General {
       put(to, i, true, dual * data.multiplier_scale(i) * x.z.u[i]);
       put(to, i, false, dual * data.multiplier_scale(i) * x.z.l[i]);
     });
+    if (to.slope) {
+      b.multiply_symmetric(data.Q, x.v.x, work);
+      b.each(data.d.n, [&](int j) { to.slope[j] = (primal * work[j] + data.p[j]) * data.dual_scale(j); });
+    }
     if (to.slack) {
       data.multiply(b, x.v.x, method.Cx);
       b.each(data.d.m, [&](int i) {

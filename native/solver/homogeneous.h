@@ -79,6 +79,7 @@ class Homogeneous {
     kkt.accuracy = kDirectionAccuracy;
     Ending ending = Ending::kStopped;
     int since_best = 0, short_steps = 0;
+    Real least_mu(1e300);
     best_errors = GeneralErrors{};
     for (;; ++iterations) {
       const GeneralErrors errors = measure(at);
@@ -86,9 +87,12 @@ class Homogeneous {
         best_errors = errors;
         copy(at, best);
         since_best = 0;
+      } else if (mu < Real(0.5) * least_mu) {  // on the way to a certificate, errors do not get less
+        since_best = 0;
       } else if (++since_best > kGeneralPatience) {
         break;
       }
+      least_mu = min(least_mu, mu);
       if (errors.scaled <= tolerance) {
         ending = Ending::kSolved;
         break;
@@ -99,6 +103,7 @@ class Homogeneous {
         return proof;
       }
       if (iterations >= max_iterations) break;
+      cautious = since_best > 2;  // the second-order correction can make the points go round in circles
       const Real alpha = advance();
       if (!(alpha > Real(0))) break;
       short_steps = alpha < Real(1e-4) ? short_steps + 1 : 0;
@@ -207,21 +212,28 @@ class Homogeneous {
 
   /// Whether the point proves that there is no solution.
   OPTNET_FUNCTION Ending certificate(const Point& x) const {
-    const Real farkas = -support;
-    if (farkas > 0) {
+    const Real value = farkas();
+    if (value > Real(0)) {
       const Real left = b.max(n, [&](int j) { return abs(transposed[j]); });
-      if (left <= kCertificate * farkas) return Ending::kPrimalInfeasible;
+      Real largest(0);
+      if (rows > 0) largest = b.max(rows, [&](int i) { return max(x.z.u[i], x.z.l[i]); });
+      if (kkt.stiff_rows > 0) largest = max(largest, b.max(kkt.stiff_rows, [&](int k) { return abs(x.v.nu[k]); }));
+      const bool rounded = left <= kCertificateRounding * largest && left <= kRoundedCertificate * value;
+      if (left <= kCertificate * value || rounded) return Ending::kPrimalInfeasible;
     }
-    const Real descent = -px;
-    if (descent > 0) {
-      Real left = b.max(n, [&](int j) { return abs(Qx[j]); }) * Real(1e3);
+    const Real along = descent();
+    if (along > Real(0)) {
+      const Real curved = b.max(n, [&](int j) { return abs(Qx[j]); });
+      Real outside(0);
       if (kkt.stiff_rows > 0) {
-        left = max(left, b.max(kkt.stiff_rows, [&](int k) { return abs(residual.nu[k] + right_stiff[k] * x.tau); }));
+        outside = b.max(kkt.stiff_rows, [&](int k) { return abs(residual.nu[k] + right_stiff[k] * x.tau); });
       }
       if (rows > 0) {
-        left = max(left, b.max(rows, [&](int i) { return max(data.has_u[i] * Cx[i], -data.has_l[i] * Cx[i]); }));
+        outside = max(outside, b.max(rows, [&](int i) { return max(data.has_u[i] * Cx[i], -data.has_l[i] * Cx[i]); }));
       }
-      if (left <= kCertificate * descent) return Ending::kDualInfeasible;
+      const bool straight = max(curved * kStraighter, outside) <= kCertificate * along;
+      const bool endless = x.tau <= kEndless * x.kappa && max(curved, outside) <= kEndlessCertificate * along;
+      if (straight || endless) return Ending::kDualInfeasible;
     }
     return Ending::kNone;
   }
@@ -279,6 +291,7 @@ class Homogeneous {
       inside(data.has_l[i], Cx[i] - data.l[i], at.s.l[i], at.z.l[i]);
     });
     at.tau = at.kappa = 1;
+    last_alpha = 1;
   }
 
   /// One iteration; returns the step's length.
@@ -316,16 +329,20 @@ class Homogeneous {
     });
     direction(Real(1), at.kappa * at.tau);
     const Real affine = min(Real(1), largest_step());
-    const Real rest = Real(1) - affine, sigma = rest * rest * rest;
+    const Real rest = Real(1) - affine;
+    const Real sigma = cautious ? max(rest * rest * rest, Real(0.3)) : rest * rest * rest;
+    const Real second(cautious ? 0 : 1);
     b.each(rows, [&](int i) {
-      center_.u[i] += data.has_u[i] * (step.s.u[i] * step.z.u[i] - sigma * mu);
-      center_.l[i] += data.has_l[i] * (step.s.l[i] * step.z.l[i] - sigma * mu);
+      center_.u[i] += data.has_u[i] * (second * step.s.u[i] * step.z.u[i] - sigma * mu);
+      center_.l[i] += data.has_l[i] * (second * step.s.l[i] * step.z.l[i] - sigma * mu);
     });
-    direction(Real(1) - sigma, at.kappa * at.tau + step.kappa * step.tau - sigma * mu);
-    const Real alpha = min(Real(1), Real(0.99) * largest_step());
+    direction(Real(1) - sigma, at.kappa * at.tau + second * step.kappa * step.tau - sigma * mu);
+    // After a short step, stay further inside, or the points stick to the boundary.
+    const Real fraction = last_alpha < Real(0.5) ? Real(0.8) : Real(0.99);
+    const Real alpha = min(Real(1), fraction * largest_step());
     if (!(alpha > Real(0))) return 0;
     move(alpha);
-    return alpha;
+    return last_alpha = alpha;
   }
   OPTNET_FUNCTION void weigh() {
     b.each(rows, [&](int i) {
@@ -344,7 +361,8 @@ class Homogeneous {
     at.tau += alpha * step.tau;
     at.kappa += alpha * step.kappa;
   }
-  Real slope = 0;
+  Real slope = 0, last_alpha = 1;
+  bool cautious = false;    ///< no second-order correction, more centering
   bool homogeneous = true;  ///< τ and κ move too
 
   /// v ← the solution of the KKT system for (v.x, v.ν) and the rows' right-hand sides in `target`; z its

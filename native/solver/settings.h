@@ -78,9 +78,17 @@ constexpr double kVanishingPivot = 20.0;
 
 /// Iterations without a better iterate before a general problem is given up.
 constexpr int kGeneralPatience = 15;
-/// What a certificate may leave of its equation, relative to its value, in the scaled problem: 1e-10 says that no
-/// point within 1e10 is feasible.
+/// What a certificate may leave of its equations, relative to its value, in the scaled problem: 1e-10 says that no
+/// point within 1e10 is feasible …
 constexpr double kCertificate = 1e-10;
+/// … or more, as far as it is rounding: relative to the largest multiplier, and to its value.
+constexpr double kCertificateRounding = 1e-14;
+constexpr double kRoundedCertificate = 1e-6;
+/// Along a direction Q must vanish by so much more, as Q may be nearly singular …
+constexpr double kStraighter = 1e3;
+/// … unless τ has vanished beside κ, which it does not do where there is a solution.
+constexpr double kEndless = 1e-12;
+constexpr double kEndlessCertificate = 1e-9;
 
 /// From this scaled error on, the active set is worth a try …
 constexpr double kPolishable = 1e-4;

@@ -53,9 +53,10 @@ class UnitSolver {
   /// positive definite ends with kNumericalError.
   virtual void solve(std::size_t unit, const Memory& memory, const SolverSettings& settings,
                     bool differentiable, const Results& results, const BatchVectors& solution) const = 0;
-  /// dz, dλ, dν of one unit into `vectors`. `upstream`: the same for the gradient of the loss; null means zero.
+  /// dz, dλ, dν of one unit into `vectors`, and, unless null, the residual of each problem's system. `upstream`: the
+  /// same for the gradient of the loss; null means zero.
   virtual void backward(std::size_t unit, const Memory& memory, const BatchVectors& upstream,
-                        const BatchVectors& vectors) const = 0;
+                        const BatchVectors& vectors, double* residuals) const = 0;
   /// Gradients of the data that problem i has to itself.
   virtual void own_gradients(std::size_t i, const Problem& layout, const Gradients& gradients,
                              const BatchVectors& vectors) const = 0;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <limits>
 
 #include "cpu/loader.h"
 #include "cpu/outer.h"
@@ -17,7 +18,8 @@ struct Places {
   Arena shared, own, kept, scratch;
   B b{};
   Workplace<B, kKind> work;
-  typename B::Real *gz, *glambda, *gnu, *dlambda;
+  typename B::Real *gz, *glambda, *gnu, *dz, *dlambda, *dnu;
+  typename B::Real* rounding;  ///< of solves with the kept factors, one number
 
   OPTNET_NOINLINE Places(const UnitSolver::Memory& memory, const Dimensions& d, const Sharing& sharing)
       : shared(memory.shared),
@@ -28,7 +30,10 @@ struct Places {
         gz(B::vector(scratch, d.n)),
         glambda(B::vector(scratch, d.m)),
         gnu(B::vector(scratch, d.q)),
-        dlambda(B::vector(scratch, d.m)) {}
+        dz(B::vector(scratch, d.n)),
+        dlambda(B::vector(scratch, d.m)),
+        dnu(B::vector(scratch, d.q)),
+        rounding(B::vector(kept, 1)) {}
 };
 
 template <class B, FormKind kKind, class IO>
@@ -42,7 +47,7 @@ class Units final : public UnitSolver {
       : batch_(shape.batch), d_{shape.n, shape.m, shape.q}, sharing_(sharing) {}
 
   std::size_t lanes() const override { return W; }
-  bool keeps_data() const override { return kKind == FormKind::kCondensed; }
+  bool keeps_data() const override { return true; }
 
   Footprint footprint() const override {
     const Places<B, kKind> at({}, d_, sharing_);
@@ -93,6 +98,7 @@ class Units final : public UnitSolver {
     const std::size_t first = unit * W;
     const int count = problems_of(unit);
     const Report<B> report = optnet::solve(at.b, at.work, settings, differentiable);
+    at.rounding[0] = report.rounding;
     const Iterate<B>& x = at.work.x;
     store<IO>(x.z, d_.n, results.z, first, count);
     store<IO>(x.lambda, d_.m, results.lambda, first, count);
@@ -111,6 +117,11 @@ class Units final : public UnitSolver {
       results.dual_residual[i] = lane(report.dual, l);
       results.gap[i] = lane(report.gap, l);
       results.iterations[i] = iterations;
+      if (results.margin) results.margin[i] = d_.m > 0 ? lane(report.margin, l) : kNoRows;
+      if (results.derivative) {
+        results.derivative[i] = static_cast<std::uint8_t>(lane(report.exact, l) ? Derivative::kActiveSet
+                                                                                : Derivative::kCentralPath);
+      }
       results.status[i] =
           static_cast<std::uint8_t>(!lane(report.definite, l)               ? Status::kNumericalError
                                     : lane(report.solved, l)                ? Status::kSolved
@@ -120,17 +131,31 @@ class Units final : public UnitSolver {
   }
 
   void backward(std::size_t unit, const Memory& memory, const BatchVectors& upstream,
-                const BatchVectors& vectors) const override {
+                const BatchVectors& vectors, double* residuals) const override {
     Places<B, kKind> at(memory, d_, sharing_);
     const std::size_t first = unit * W;
     const int count = problems_of(unit);
     load_upstream(at.gz, d_.n, upstream.dz, first, count);
     load_upstream(at.glambda, d_.m, upstream.dlambda, first, count);
     load_upstream(at.gnu, d_.q, upstream.dnu, first, count);
-    adjoint(at.b, at.work, at.gz, at.glambda, at.gnu, at.dlambda);
+    if constexpr (kRefines) {
+      const auto coarse = at.rounding[0] > Real(static_cast<Scalar>(kRefineAbove));
+      refined_adjoint(at.b, at.work, at.gz, at.glambda, at.gnu, at.dlambda, coarse);
+    } else {
+      adjoint(at.b, at.work, at.gz, at.glambda, at.gnu, at.dlambda);
+    }
     store<double>(at.gz, d_.n, vectors.dz, first, count);
     store<double>(at.dlambda, d_.m, vectors.dlambda, first, count);
     store<double>(at.gnu, d_.q, vectors.dnu, first, count);
+    if (!residuals) return;
+    at.b.each(d_.n, [&](int j) { at.dz[j] = at.gz[j]; });
+    at.b.each(d_.q, [&](int k) { at.dnu[k] = at.gnu[k]; });
+    load_upstream(at.gz, d_.n, upstream.dz, first, count);
+    load_upstream(at.glambda, d_.m, upstream.dlambda, first, count);
+    load_upstream(at.gnu, d_.q, upstream.dnu, first, count);
+    const Real residual =
+        adjoint_residual(at.b, at.work, at.gz, at.glambda, at.gnu, at.dz, at.dlambda, at.dnu);
+    for (int l = 0; l < count; ++l) residuals[first + l] = lane(residual, l);
   }
 
   void own_gradients(std::size_t i, const Problem& layout, const Gradients& out,
@@ -164,6 +189,10 @@ class Units final : public UnitSolver {
   }
 
  private:
+  /// The condensed form's solves are refined anyway; float32 has nothing to gain from the one more.
+  static constexpr bool kRefines = kKind == FormKind::kRangeSpace && sizeof(Scalar) == 8;
+  static constexpr double kNoRows = std::numeric_limits<double>::infinity();
+
   std::size_t batch_;
   Dimensions d_;
   Sharing sharing_;

@@ -174,6 +174,9 @@ OPTNET_DEVICE void store_results(const Places& at, const Report<B>& report, cons
   batch.primal_residual[i] = report.primal;
   batch.dual_residual[i] = report.dual;
   batch.gap[i] = report.gap;
+  batch.margin[i] = d.m > 0 ? static_cast<double>(report.margin) : static_cast<double>(INFINITY);
+  batch.derivative[i] =
+      static_cast<std::uint8_t>(report.exact ? Derivative::kActiveSet : Derivative::kCentralPath);
   batch.iterations[i] = iterations;
   batch.status[i] =
       static_cast<std::uint8_t>(report.solved                                 ? Status::kSolved

@@ -85,7 +85,8 @@ struct SolveArguments {
   double* objective = nullptr;
   std::uint8_t* status = nullptr;  ///< Status
   std::int32_t* iterations = nullptr;
-  double *primal_residual = nullptr, *dual_residual = nullptr, *gap = nullptr;
+  double *primal_residual = nullptr, *dual_residual = nullptr, *gap = nullptr, *margin = nullptr;
+  std::uint8_t* derivative = nullptr;  ///< Derivative
   /// One number for all of the batch: the least index (plus `first`) of a problem whose Q is not positive
   /// definite. The caller sets it to ~0ull.
   unsigned long long* indefinite = nullptr;

@@ -19,8 +19,7 @@ enum class Slot : std::uint8_t {
   kLe,      ///< E, then its factor; q×q
   kV,       ///< m×q
   kR,       ///< m×m
-  kT,       ///< T = I + W R W, then its factor; m×m
-  kTEnd,    ///< the same, for the derivative
+  kT,       ///< T = I + W R W, then its factor; m×m. The derivative's, where that is next
   kScaled,  ///< W G, m×n
   kKkt,     ///< the KKT matrix, then its factors
   kRight,   ///< its right-hand side, then the solution
@@ -97,7 +96,6 @@ enum class Step : std::uint8_t {
   kCopyG,       ///< Y ← G
   kCopyA,       ///< Yₐ ← A
   kFillT,       ///< T ← I + W R W
-  kFillTEnd,    ///< the same, for the derivative
   kFillScaled,  ///< W G
   kFillKkt,     ///< the KKT matrix
 
@@ -107,7 +105,6 @@ enum class Step : std::uint8_t {
   kFinishE,  ///< Lₑ
   kFinishV,  ///< V ← V Lₑ⁻ᵀ
   kFinishT,
-  kFinishTEnd,
   kKeepPivots,  ///< with the KKT matrix's factors
 };
 

@@ -93,7 +93,6 @@ OPTNET_DEVICE void* slot_of(const Site<B, kKind>& at, Slot slot) {
         case Slot::kV: return matrices.V.data;
         case Slot::kR: return matrices.R.data;
         case Slot::kT: return matrices.T.data;
-        case Slot::kTEnd: return matrices.T_end.data;
         default: return nullptr;
       }
     }
@@ -133,13 +132,25 @@ OPTNET_GLOBAL void OPTNET_LAUNCH_BOUNDS(kLibraryThreads, 2) advance_kernel(const
   if (state.stage == Stage::kEnd) return;
   at.point_at(batch, i);
   const Data<B>& data = at.work.data;
-  Solve<B, kKind> solve(at.b, at.work, batch.settings, state);
-  if (const auto* weights = solve.next()) {
-    at.work.form.weigh(at.b, data, weights);
+  Solve<B, kKind> solve(at.b, at.work, batch.settings, batch.differentiable, state);
+  const auto* weights = solve.next();
+  if constexpr (kKind == FormKind::kRangeSpace) {
+    // The libraries go on with all problems of a group: what they do to a finished one must not be seen.
+    const auto matrices = at.work.form.matrices();
+    if (BlockTeam::rank() == 0) {
+      group.slot(Slot::kT)[i] = weights && solve.at_end() ? matrices.T_end.data : matrices.T.data;
+    }
+  }
+  if (weights) {
+    if (solve.at_end()) {
+      at.work.form.weigh_end(at.b, data, weights);
+    } else {
+      at.work.form.weigh(at.b, data, weights);
+    }
     if (BlockTeam::rank() == 0) atomicAdd(group.unfinished + i / plan.group, 1);
   } else {
     store_results<BlockTeam>(at, solve.report(true), batch, i);
-    if (batch.differentiable && plan.d.m > 0) {
+    if (kKind == FormKind::kFullKkt && batch.differentiable && plan.d.m > 0) {
       end_weights(at.b, at.work);
       at.work.form.weigh_end(at.b, data, at.work.v.w);
     }
@@ -158,7 +169,7 @@ OPTNET_GLOBAL void OPTNET_LAUNCH_BOUNDS(kLibraryThreads, 2)
   SolveState<B> state = *at.state;
   if (state.stage == Stage::kEnd) return;
   at.point_at(batch, i);
-  Solve<B, FormKind::kFullKkt> solve(at.b, at.work, batch.settings, state);
+  Solve<B, FormKind::kFullKkt> solve(at.b, at.work, batch.settings, batch.differentiable, state);
   if (step == Step::kPredict) {
     solve.predict();
   } else {
@@ -213,8 +224,8 @@ OPTNET_GLOBAL void OPTNET_LAUNCH_BOUNDS(kLibraryThreads, 2) fill_kernel(const Li
       switch (step) {
         case Step::kCopyRawL: return copy(square(matrices.saddle.L), square(at.raw_L));
         case Step::kCopyG: return copy(data.G, matrices.Y);
-        case Step::kFillT: return scale(matrices.w, matrices.T);
-        case Step::kFillTEnd: return scale(matrices.w_end, matrices.T_end);
+        case Step::kFillT:
+          return at.state->at_end() ? scale(matrices.w_end, matrices.T_end) : scale(matrices.w, matrices.T);
         default: return;
       }
     }
@@ -277,7 +288,7 @@ OPTNET_GLOBAL void OPTNET_LAUNCH_BOUNDS(kLibraryThreads, 2) finish_kernel(const 
     }
     if constexpr (kKind == FormKind::kRangeSpace) {
       if (step == Step::kFinishV) return b.solve_rows(saddle.Le, matrices.V, matrices.V);
-      const bool end = step == Step::kFinishTEnd;
+      const bool end = at.state->at_end();
       const auto& F = end ? matrices.T_end : matrices.T;
       // Without round-off, no pivot is below 1.
       if (!failed && !has_small_pivot(b, F, [](int) { return T(0.5); })) return B::invert_diagonal_blocks(F);
@@ -357,7 +368,6 @@ class LibraryForm {
       case Step::kCopyG:
       case Step::kCopyA:
       case Step::kFillT:
-      case Step::kFillTEnd:
       case Step::kFillScaled:
       case Step::kFillKkt:
         return launch_on(fill_kernel<B, kKind>, batch * slices(argument.plan), argument, stream);

@@ -79,18 +79,18 @@ class Launch {
     } else if (plan_.condensed) {
       factor_condensed();
     } else {
-      factor_scaled(Step::kFillT, Slot::kT, Step::kFinishT);
+      factor_scaled();
     }
   }
 
+  /// The derivative's, again: the libraries go on with all problems of a group, finished ones too. In range
+  /// space it has memory of its own.
   void keep_factor() {
     if (plan_.oracle) {
       factor_kkt();
       step(Step::kKeepPivots);
     } else if (plan_.condensed) {
       factor_condensed();
-    } else if (plan_.d.m > 0) {
-      factor_scaled(Step::kFillTEnd, Slot::kTEnd, Step::kFinishTEnd);
     }
   }
 
@@ -141,10 +141,10 @@ class Launch {
   }
 
   /// T = I + W R W and its factor.
-  void factor_scaled(Step fill, Slot slot, Step finish) {
-    step(fill);
-    routines_.cholesky(slot, plan_.d.m);
-    step(finish);
+  void factor_scaled() {
+    step(Step::kFillT);
+    routines_.cholesky(Slot::kT, plan_.d.m);
+    step(Step::kFinishT);
   }
 
   /// H = Q + GᵀDG, its factor, and from that the equalities'.

@@ -43,11 +43,12 @@ std::size_t SolveCall::lay_out(std::size_t problems) {
   Layout layout;
   layout.take(inputs_.lay_out_chunk(problems));
   at_.block = layout.take(sizeof(Flags));
-  for (std::size_t* numbers : {&at_.objective, &at_.primal, &at_.dual, &at_.gap}) {
+  for (std::size_t* numbers : {&at_.objective, &at_.primal, &at_.dual, &at_.gap, &at_.margin}) {
     *numbers = layout.take(product(problems, sizeof(double)));
   }
   at_.iterations = layout.take(product(problems, sizeof(std::int32_t)));
   at_.status = layout.take(problems);
+  at_.derivative = layout.take(problems);
   for (int v = 0; v < 4; ++v) {
     const bool here = result(v) && !results_.on_device;
     at_.outputs[v] = layout.take(here ? product(problems, length(v), element) : 0);
@@ -168,7 +169,7 @@ SolveArguments SolveCall::arguments(const Lane& lane, std::size_t first, std::si
   a.kept = solution.settings.differentiable ? solution.kept + first * solution.plan.footprint.kept
                                             : lane.memory + at_.kept;
   a.workspace = lane.memory + at_.workspace;
-  a.settings = {solution.settings.tolerance, solution.settings.max_iterations};
+  a.settings = {solution.settings.tolerance, solution.settings.max_iterations, solution.settings.polish};
   a.differentiable = solution.settings.differentiable;
   a.z = scalars(0, lane, first);
   a.lambda = scalars(1, lane, first);
@@ -178,6 +179,8 @@ SolveArguments SolveCall::arguments(const Lane& lane, std::size_t first, std::si
   a.primal_residual = reinterpret_cast<double*>(lane.memory + at_.primal);
   a.dual_residual = reinterpret_cast<double*>(lane.memory + at_.dual);
   a.gap = reinterpret_cast<double*>(lane.memory + at_.gap);
+  a.margin = reinterpret_cast<double*>(lane.memory + at_.margin);
+  a.derivative = reinterpret_cast<std::uint8_t*>(lane.memory + at_.derivative);
   a.iterations = reinterpret_cast<std::int32_t*>(lane.memory + at_.iterations);
   a.status = reinterpret_cast<std::uint8_t*>(lane.memory + at_.status);
   a.indefinite = &reinterpret_cast<Flags*>(lane.memory + at_.block)->indefinite;
@@ -212,8 +215,10 @@ Failure SolveCall::queue_results(Lane& lane, std::size_t first, std::size_t coun
   add(at_.primal, from_first(results_.primal_residual), count * sizeof(double));
   add(at_.dual, from_first(results_.dual_residual), count * sizeof(double));
   add(at_.gap, from_first(results_.gap), count * sizeof(double));
+  add(at_.margin, from_first(results_.margin), count * sizeof(double));
   add(at_.iterations, from_first(results_.iterations), count * sizeof(std::int32_t));
   add(at_.status, from_first(results_.status), count);
+  add(at_.derivative, from_first(results_.derivative), count);
   for (int v = 0; v < 4 && !results_.on_device; ++v) {
     const std::size_t size = length(v) * size_of(solution_->layout.dtype);
     if (result(v)) add(at_.outputs[v], static_cast<std::byte*>(result(v)) + first * size, count * size);

@@ -41,7 +41,8 @@ class SolveCall final : public StreamCall {
   /// Offsets in a lane's memory.
   struct Offsets {
     std::size_t block = 0;  ///< from here on: what goes to the host
-    std::size_t objective = 0, primal = 0, dual = 0, gap = 0, iterations = 0, status = 0;
+    std::size_t objective = 0, primal = 0, dual = 0, gap = 0, margin = 0, iterations = 0, status = 0,
+                derivative = 0;
     std::size_t outputs[4] = {};  ///< z, λ, ν, s in the caller's number type …
     std::size_t scalars[4] = {};  ///< … and in the solver's, where that is not kept and not the same
     std::size_t kept = 0, workspace = 0;

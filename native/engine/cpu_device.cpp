@@ -195,7 +195,7 @@ Failure CpuSolution::create(const Problem& problem, const Settings& settings, Th
     datum->owner = nullptr;
   }
   impl->settings = settings;
-  impl->solver_settings = {settings.tolerance, settings.max_iterations};
+  impl->solver_settings = {settings.tolerance, settings.max_iterations, settings.polish};
   impl->pool = memory ? std::move(memory) : std::make_shared<MemoryPool>();
   impl->all_general = is_general(problem) || settings.smoothing > 0 || settings.closest;
 
@@ -421,7 +421,7 @@ void CpuSolution::Impl::differentiate(std::size_t unit, int worker, const Memory
                                       const BatchVectors& out, bool forward, double* residuals) {
   bool all = true;
   each_problem(unit, [&](std::size_t i) { all = general->serves(i) && all; });
-  if (!all) units->backward(unit, memory_of(unit, worker, scratch), in, out);
+  if (!all) units->backward(unit, memory_of(unit, worker, scratch), in, out, residuals);
   each_problem(unit, [&](std::size_t i) {
     if (!general->serves(i)) return;
     if (!general->reserve(general_scratch)) {

@@ -91,7 +91,7 @@ struct Results {
   void* lambda_ub = nullptr;     ///< [batch, n]
   void* shift_h = nullptr;       ///< settings.closest: what was added to h and gl, [batch, m], …
   void* shift_b = nullptr;       ///< … and to b, [batch, q]
-  double* margin = nullptr;      ///< min over the inequalities of max(λᵢ, sᵢ)
+  double* margin = nullptr;      ///< min over the inequalities of max(λᵢ, sᵢ); ∞ without any
   std::uint8_t* derivative = nullptr;
   double* objective = nullptr;
   std::uint8_t* status = nullptr;

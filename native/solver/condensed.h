@@ -112,6 +112,35 @@ class Condensed {
     solve_kkt(b, data, z, alambda, nu, dlambda);
   }
 
+  // ---- on an active set: what polish.h needs ----
+
+  static constexpr int kPolishSteps = 2;
+  static constexpr bool kExactStart = false;
+
+  /// uᵢ = ‖Gᵢ‖∞/√(mean of diag Q)
+  OPTNET_FUNCTION void row_units(const B& b, const Data<B>& data, Real* unit) const {
+    const Real curvature = root_mean_diagonal(b, data);
+    b.each(d.m, [&](int i) { unit[i] = data.G_norm[i] / curvature; });
+  }
+  /// Nothing but λ = 0 for inactive rows: Newton's steps do the rest.
+  OPTNET_FUNCTION void solve_active(const B& b, const Data<B>&, Iterate<B>& x, const Real* weights,
+                                    Mask which) {
+    const Real zero(Scalar(0));
+    b.each(d.m, [&](int i) {
+      x.lambda[i] = select(which, select(weights[i] > zero, x.lambda[i], zero), x.lambda[i]);
+    });
+  }
+  /// Whether the active rows may be independent. Dependent ones do no harm to z, and their λ stays near the
+  /// iterate's.
+  OPTNET_FUNCTION Mask is_regular(const B& b, const Real* weights, Real*) const {
+    const Real one(Scalar(1)), zero(Scalar(0));
+    const Real active = b.sum(d.m, [&](int i) { return select(weights[i] > zero, one, zero); });
+    return active <= Real(static_cast<Scalar>(d.n));
+  }
+
+  /// W of the kept factor.
+  OPTNET_FUNCTION const Real* end_weights() const { return w; }
+
   /// What is factored, for a backend that does so outside.
   struct Matrices {
     const SaddlePoint<B>& saddle;
@@ -156,6 +185,7 @@ class Condensed {
   /// What (dz, dλ, dν) leaves of the right-hand sides, in ez, elambda, enu.
   OPTNET_FUNCTION void residual(const B& b, const Data<B>& data, const Real* z, const Real* dlambda,
                                 const Real* nu) const {
+    const Real least(static_cast<Scalar>(sizeof(Scalar) == 8 ? 1e-100 : 1e-30));  // D⁻¹ is finite for inactive rows, whose dλ is 0
     b.multiply_symmetric(data.Q, z, ez);
     b.multiply_transpose(data.G, dlambda, work);
     b.each(d.n, [&](int j) { ez[j] = rhs_z[j] - ez[j] - work[j]; });
@@ -166,7 +196,7 @@ class Condensed {
       b.each(d.q, [&](int k) { enu[k] = rhs_nu[k] - enu[k]; });
     }
     b.multiply(data.G, z, product);
-    b.each(d.m, [&](int i) { elambda[i] = rhs_lambda[i] - product[i] + dlambda[i] / (w[i] * w[i]); });
+    b.each(d.m, [&](int i) { elambda[i] = rhs_lambda[i] - product[i] + dlambda[i] / max(w[i] * w[i], least); });
   }
 };
 

@@ -438,10 +438,10 @@ class General {
 
   /// min over the inequalities of max(λ, s), in the caller's units.
   OPTNET_FUNCTION double margin(const Point& x) const {
-    if (method.sides_count == 0) return 1e300;
+    if (method.sides_count == 0) return kNoBound;
     return b.min(data.rows, [&](int i) {
       const Real value = data.value_scale(i), multiplier = data.multiplier_scale(i);
-      Real least(1e300);
+      Real least(kNoBound);
       if (data.has_u[i] > 0) least = max(value * x.s.u[i], multiplier * x.z.u[i]);
       if (data.has_l[i] > 0) least = min(least, max(value * x.s.l[i], multiplier * x.z.l[i]));
       return least;

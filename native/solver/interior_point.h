@@ -83,7 +83,7 @@ class InteriorPoint {
 
   OPTNET_FUNCTION InteriorPoint(const B& backend, System& system, const Data<B>& data, Iterate<B>& x,
                                 InteriorPointWork<B>& work, double tolerance, int max_iterations,
-                                Progress<B>& progress, LoopState<B>& state)
+                                int max_total, Progress<B>& progress, LoopState<B>& state)
       : b(backend),
         system(system),
         data(data),
@@ -92,6 +92,7 @@ class InteriorPoint {
         m(data.d.m),
         tol(static_cast<Scalar>(tolerance)),
         max_iterations(max_iterations),
+        max_total(static_cast<Scalar>(max_total)),
         progress(progress),
         state(state) {}
 
@@ -110,7 +111,7 @@ class InteriorPoint {
     system.keep(better);
     state.since_best = select(better, zero, state.since_best + one);
     progress.done = progress.done | (error <= tol) | (state.since_best > Real(Scalar(kPatience))) |
-                    !(error < Real(Scalar(1e30)));
+                    !(error < Real(Scalar(1e30))) | !(progress.iterations < max_total);
     if (state.iteration == max_iterations || all(progress.done)) return false;
     ++state.iteration;
     progress.iterations = progress.iterations + select(progress.done, zero, one);
@@ -195,6 +196,7 @@ class InteriorPoint {
   int m;
   Real tol;
   int max_iterations;
+  Real max_total;
   Progress<B>& progress;
   LoopState<B>& state;
 

@@ -26,7 +26,10 @@ class KktSystem {
   Real primal{Scalar(0)}, dual{Scalar(0)};
   Real* Qz = nullptr;
 
-  OPTNET_LARGE_FUNCTION Real residual(Real* r) {
+  OPTNET_FUNCTION Real residual(Real* r) { return residual(r, nullptr, Mask(false)); }
+
+  /// The same after s ← h − Gz, and 0 for active rows (of positive `weight`), of the problems in `active`.
+  OPTNET_LARGE_FUNCTION Real residual(Real* r, const Real* weight, Mask active) {
     const Real one(Scalar(1)), zero(Scalar(0)), infinity(Scalar(1e30)),
         relative(static_cast<Scalar>(kRelative));
     b.multiply_symmetric(data.Q, x.z, Qz);
@@ -42,7 +45,13 @@ class KktSystem {
     primal = zero;
     if (d.m > 0) {
       b.multiply(data.G, x.z, r);
-      b.each(d.m, [&](int i) { r[i] = data.h[i] - r[i] - x.s[i]; });
+      b.each(d.m, [&](int i) { r[i] = data.h[i] - r[i]; });
+      if (weight) {
+        b.each(d.m, [&](int i) {
+          x.s[i] = select(active, select(weight[i] > zero, zero, r[i]), x.s[i]);
+        });
+      }
+      b.each(d.m, [&](int i) { r[i] = r[i] - x.s[i]; });
       primal = b.max(d.m, [&](int i) { return abs(r[i]); });
       error = max(error, b.max(d.m, [&](int i) {
         return abs(r[i]) / (min(one, data.G_norm[i]) + relative * max(abs(data.h[i]), x.s[i]));
@@ -74,6 +83,57 @@ class KktSystem {
     form.ask(b, dz, t, dnu);
   }
   OPTNET_FUNCTION void answer(Real* t) { form.answer(b, dz, t, dnu); }
+
+  /// Newton's step from the residuals, λ of inactive rows (without weight) left alone, for problems in
+  /// `which`. Returns its size, relative to that of z, λ and ν.
+  OPTNET_LARGE_FUNCTION Real refine(const Real* r, const Real* weight, Mask which) {
+    const Real zero(Scalar(0)), tiny(static_cast<Scalar>(1e-30));
+    negate_residuals();
+    form.solve_kkt_end(b, data, dz, r, dnu, dlambda);
+    b.each(d.n, [&](int j) { x.z[j] = select(which, x.z[j] + dz[j], x.z[j]); });
+    b.each(d.q, [&](int k) { x.nu[k] = select(which, x.nu[k] + dnu[k], x.nu[k]); });
+    b.each(d.m, [&](int i) {
+      const Real step = select(weight[i] > zero, dlambda[i], zero);
+      x.lambda[i] = select(which, x.lambda[i] + step, x.lambda[i]);
+      dlambda[i] = step;
+    });
+    const auto relative = [&](int size, const Real* step, const Real* of) {
+      const Real largest = b.max(size, [&](int i) { return abs(step[i]); });
+      return largest / max(b.max(size, [&](int i) { return abs(of[i]); }), tiny);
+    };
+    Real moved = max(relative(d.n, dz, x.z), relative(d.m, dlambda, x.lambda));
+    if (d.q > 0) moved = max(moved, relative(d.q, dnu, x.nu));
+    return moved;
+  }
+
+  /// What the adjoint (z, λ, ν) leaves of its system's right-hand sides: in dz, dν and `rest` (m), as
+  /// Form::solve_kkt_end takes them. Inactive rows, without weight, leave nothing.
+  struct Rest {
+    Real *z, *nu, *lambda;
+  };
+  OPTNET_LARGE_FUNCTION Rest adjoint_rest(const Real* z, const Real* lambda, const Real* nu,
+                                          const Real* right_z, const Real* right_lambda,
+                                          const Real* right_nu, const Real* weight, Real* rest) {
+    const Real zero(Scalar(0));
+    b.multiply_symmetric(data.Q, z, dz);
+    b.each(d.n, [&](int j) { dz[j] = right_z[j] - dz[j]; });
+    if (d.m > 0) {
+      b.multiply_transpose(data.G, lambda, term);
+      b.each(d.n, [&](int j) { dz[j] = dz[j] - term[j]; });
+      b.multiply(data.G, z, rest);
+      b.each(d.m, [&](int i) {
+        const Real square = weight[i] * weight[i];
+        rest[i] = select(square > zero, right_lambda[i] - rest[i] + lambda[i] / square, zero);
+      });
+    }
+    if (d.q > 0) {
+      b.multiply_transpose(data.A, nu, term);
+      b.each(d.n, [&](int j) { dz[j] = dz[j] - term[j]; });
+      b.multiply(data.A, z, dnu);
+      b.each(d.q, [&](int k) { dnu[k] = right_nu[k] - dnu[k]; });
+    }
+    return {dz, dnu, rest};
+  }
 
   OPTNET_FUNCTION void step(Real alpha, Mask done) {
     b.each(d.n, [&](int j) { x.z[j] = select(done, x.z[j], fma(alpha, dz[j], x.z[j])); });

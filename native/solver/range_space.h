@@ -122,6 +122,40 @@ class RangeSpace {
     b.solve_upper(saddle.L, x.z);
   }
 
+  // ---- on an active set: what polish.h needs ----
+
+  /// Newton's steps that follow `solve_active`, where it is exact but for rounding only as far as they are
+  /// needed.
+  static constexpr int kPolishSteps = 1;
+  static constexpr bool kExactStart = true;
+
+  /// uᵢ = √Rᵢᵢ
+  OPTNET_FUNCTION void row_units(const B& b, const Data<B>&, Real* unit) const {
+    const Real zero(Scalar(0));
+    b.diagonal(R, unit);
+    b.each(d.m, [&](int i) { unit[i] = sqrt(max(unit[i], zero)); });
+  }
+  /// With the factor kept for these weights: λ on the active set, (R + W⁻²) λ = −q, for the problems in
+  /// `which`; z and ν for the λ of all.
+  OPTNET_LARGE_FUNCTION void solve_active(const B& b, const Data<B>& data, Iterate<B>& x, const Real* weights,
+                                          Mask which) {
+    b.each(d.m, [&](int i) { w[i] = -weights[i] * offset[i]; });
+    b.solve_lower(T_end, w);
+    b.solve_upper(T_end, w);
+    b.each(d.m, [&](int i) { x.lambda[i] = select(which, weights[i] * w[i], x.lambda[i]); });
+    recover(b, data, x);
+  }
+  /// Whether the active rows are independent (and of A's), from the factor's pivots. `work`: m.
+  OPTNET_FUNCTION Mask is_regular(const B& b, const Real*, Real* work) const {
+    // 1/√pivot; Wᵢ²Rᵢᵢ is kActiveWeight² for active rows, and inactive rows have the pivot 1.
+    const Real most(static_cast<Scalar>(1 / (kActiveWeight * kActiveWeight * kDependentActive))),
+        one(Scalar(1)), zero(Scalar(0));
+    b.diagonal(T_end, work);
+    return b.sum(d.m, [&](int i) {
+      return select((w_end[i] > zero) & (work[i] * work[i] > most), one, zero);
+    }) <= zero;
+  }
+
   /// Newton's matrix with W = diag(weights).
   OPTNET_FUNCTION void factor(const B& b, const Data<B>& data, const Real* weights) {
     weigh(b, data, weights);
@@ -155,6 +189,9 @@ class RangeSpace {
       b.solve_upper(T_end, t);
     });
   }
+
+  /// W of the kept factor.
+  OPTNET_FUNCTION const Real* end_weights() const { return w_end; }
 
   /// What is factored, for a backend that does so outside.
   struct Matrices {

@@ -29,6 +29,7 @@ struct SolverSettings {
   /// Row by row, so that one large row does not loosen the test of the others.
   double tolerance = 1e-8;
   int max_iterations = 50;
+  bool polish = true;  ///< solve once more on the active set (solver/polish.h); never in float32
 };
 
 /// The weight of the relative part of the tolerance against the absolute part.
@@ -54,6 +55,31 @@ constexpr double kDependentPivot = 450.0;
 /// counts as partly active; where both vanish or the ratio overflows, as active or inactive.
 template <class Scalar>
 constexpr double kLargestWeight = sizeof(Scalar) == 8 ? 1e9 : 1e4;
+
+/// √D of a row that is active in a polished solution, in the row's own unit: D⁻¹ is rounding beside Rᵢᵢ.
+constexpr double kActiveWeight = 1e8;
+/// The tolerance at which a solution is first looked for on the active set.
+constexpr double kEarlyTolerance = 1e-5;
+/// Active sets that are tried for one iterate.
+constexpr int kPolishes = 3;
+/// How much more active a row has to seem than inactive, once the set has proved dependent.
+constexpr double kBias = 1e2;
+/// A sign counts as right up to this, λᵢ measured against the largest λ (in the rows' units) and sᵢ against
+/// the products that it is the difference of …
+constexpr double kSignRounding = 1e-11;
+/// (or, before a first solution is refined, up to this) …
+constexpr double kSignsAtAll = 1e-7;
+/// … and a row as nearly weakly active where both are below this: which side it is on is then a question of
+/// rounding in the data, and the derivative keeps the central path's weight for it, some point between the
+/// derivatives of both sides.
+constexpr double kWeak = 1e-9;
+/// Scaled residuals above which a solution on its active set is refined, and relative corrections above which
+/// the adjoint is too.
+constexpr double kRefineAbove = 1e-12;
+/// A pivot of the active rows' matrix, relative to its diagonal, below which they count as dependent.
+constexpr double kDependentActive = 1e-12;
+/// How far the terms of Gᵀλ may move from the iterate's, beyond the largest of these.
+constexpr double kFarMultiplier = 1e-3;
 
 // ---- the general solver ----
 
@@ -96,8 +122,6 @@ constexpr double kPolishable = 1e-4;
 /// often.
 constexpr int kPolishAttempts = 4;
 constexpr int kPolishRounds = 3;
-/// A multiplier or slack of the wrong sign, relative to the largest, that counts as rounding.
-constexpr double kSignRounding = 1e-11;
 /// Multiplier and slack (of the scaled problem) below which nobody can tell whether a row is active.
 constexpr double kWeaklyActive = 1e-9;
 /// Relative to the target, and iterations at most, of a point on the central path.

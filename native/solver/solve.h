@@ -3,6 +3,7 @@
 #pragma once
 
 #include "solver/condensed.h"
+#include "solver/polish.h"
 #include "solver/range_space.h"
 
 namespace optnet {
@@ -30,7 +31,10 @@ struct Report {
   using Real = typename B::Real;
   typename B::Mask definite{true};  ///< Q is positive definite
   typename B::Mask solved{false};   ///< the scaled residuals are within tolerance
+  typename B::Mask exact{false};    ///< the derivative is the active set's
   Real iterations, objective, primal, dual, gap;
+  Real rounding;  ///< of a solve with the derivative's factor, relative; 0 where it is not known
+  Real margin;    ///< min over the rows of max(λᵢ, sᵢ); 1e30 without rows
 };
 
 /// All that one solve or adjoint works on. `shared` and `kept` hold what outlives it, `scratch` its vectors,
@@ -65,18 +69,40 @@ struct Workplace {
 /// How far a solve has come.
 template <class B>
 struct SolveState {
-  /// What the next factorisation is for: the starting point, the iterations of the reduced problem, or those
-  /// of the full one.
-  enum class Stage { kBegin, kStart, kReduced, kFull, kEnd };
+  /// What the next factorisation is for: the starting point, the iterations of the reduced problem, those of
+  /// the full one, the solution on its active set, or the derivative.
+  enum class Stage { kBegin, kStart, kReduced, kFull, kPolish, kDerivative, kEnd };
   Stage stage = Stage::kBegin;
+
+  /// The next factorisation is of the derivative's matrix.
+  OPTNET_FUNCTION bool at_end() const { return stage == Stage::kPolish || stage == Stage::kDerivative; }
+
+  bool early = false;  ///< the iterations stop short of the tolerance, for a first polish
+  bool kept = false;      ///< the factor of the last polish is still there …
+  bool measured = false;  ///< … and what it measured is of every problem's end
   Progress<B> progress;
   LoopState<B> loop;
+  PolishState<B> polish;
   typename B::Real error{typename B::Scalar(0)};  ///< of the end, from the data as given …
   typename B::Real gap{typename B::Scalar(0)};    ///< … and its mean gap
 };
 
+/// √(λ/s) of the iterate, bounded: the derivative's weights on the central path.
+template <class B, FormKind kKind>
+OPTNET_FUNCTION void end_weights(const B& b, Workplace<B, kKind>& work) {
+  using Real = typename B::Real;
+  using Scalar = typename B::Scalar;
+  const Real most(static_cast<Scalar>(kLargestWeight<Scalar>)),
+      least(static_cast<Scalar>(1 / kLargestWeight<Scalar>));
+  const Iterate<B>& x = work.x;
+  b.each(work.d.m, [&](int i) { work.v.w[i] = min(max(sqrt(x.lambda[i] / x.s[i]), least), most); });
+}
+
 /// A solve, from one factorisation to the next. The data are factored (Form::prepare) before it begins:
-///     while (const Real* w = solve.next()) form.factor(b, data, w);
+///     while (const Real* w = solve.next()) {
+///       solve.at_end() ? form.keep_factor(b, data, w) : form.factor(b, data, w);
+///     }
+/// The factors for `adjoint` stay behind if `differentiable`.
 template <class B, FormKind kKind>
 class Solve {
  public:
@@ -85,8 +111,11 @@ class Solve {
   using Stage = typename SolveState<B>::Stage;
 
   OPTNET_FUNCTION Solve(const B& backend, Workplace<B, kKind>& work, const SolverSettings& settings,
-                        SolveState<B>& state)
-      : b(backend), work(work), settings(settings), state(state) {}
+                        bool differentiable, SolveState<B>& state)
+      : b(backend), work(work), settings(settings), differentiable(differentiable), state(state) {}
+
+  /// The next factorisation is of the derivative's matrix.
+  OPTNET_FUNCTION bool at_end() const { return state.at_end(); }
 
   /// The weights of the next factorisation, or null where there is none.
   OPTNET_FUNCTION const Real* next() {
@@ -110,6 +139,10 @@ class Solve {
         } else {
           return advance(method(work.kkt));
         }
+      case Stage::kPolish:
+        if constexpr (kPolishes) return end_attempt();
+        return nullptr;
+      case Stage::kDerivative: state.stage = Stage::kEnd; return nullptr;
       default: return nullptr;
     }
   }
@@ -140,6 +173,9 @@ class Solve {
     report.primal = work.kkt.primal;
     report.dual = work.kkt.dual;
     const Iterate<B>& x = work.x;
+    report.exact = work.d.m > 0 ? state.polish.exact : typename B::Mask(true);
+    report.rounding = select(state.polish.accepted, state.polish.rounding, Real(Scalar(0)));
+    report.margin = b.min(work.d.m, [&](int i) { return max(x.lambda[i], x.s[i]); });
     report.objective = b.sum(
         work.d.n, [&](int j) { return x.z[j] * fma(Real(Scalar(0.5)), work.kkt.Qz[j], work.data.p[j]); });
     return report;
@@ -147,11 +183,22 @@ class Solve {
 
  private:
   using Form = typename FormOf<B, kKind>::type;
+  using Mask = typename B::Mask;
+  /// Where a solution is polished: float32 has no digits for it, and FullKkt is a reference.
+  static constexpr int kNoLimit = 1 << 30;
+  static constexpr bool kPolishes = kKind != FormKind::kFullKkt && sizeof(Scalar) == 8;
 
   const B& b;
   Workplace<B, kKind>& work;
   const SolverSettings& settings;
+  const bool differentiable;
   SolveState<B>& state;
+
+  OPTNET_FUNCTION Real tolerance() const { return Real(static_cast<Scalar>(settings.tolerance)); }
+  OPTNET_FUNCTION Mask out_of_iterations() const {
+    return !(state.progress.iterations < Real(static_cast<Scalar>(settings.max_iterations)));
+  }
+  OPTNET_FUNCTION static bool any(Mask mask) { return !all(!mask); }
 
   template <class System>
   OPTNET_FUNCTION InteriorPoint<B, System> method(System& system) {
@@ -161,8 +208,9 @@ class Solve {
             work.data,
             work.x,
             work.v,
-            settings.tolerance,
+            state.early ? kEarlyTolerance : settings.tolerance,
             refining ? kRefinements : settings.max_iterations,
+            refining ? kNoLimit : settings.max_iterations,
             state.progress,
             state.loop};
   }
@@ -170,9 +218,10 @@ class Solve {
   OPTNET_FUNCTION const Real* begin() {
     if (work.d.m == 0 && kKind == FormKind::kRangeSpace) {
       state.progress.error = Real(Scalar(0));
-      state.progress.done = typename B::Mask(true);
-      return end_reduced();
+      state.progress.done = Mask(true);
+      return settle();
     }
+    state.early = kPolishes && settings.polish && settings.tolerance < kEarlyTolerance;
     work.form.begin(b, work.data, work.x, work.v);
     state.stage = Stage::kStart;
     return work.v.w;
@@ -194,6 +243,7 @@ class Solve {
 
   template <class Method>
   OPTNET_FUNCTION const Real* advance(Method method) {
+    state.kept = false;
     method.advance();
     return measure(method);
   }
@@ -202,28 +252,83 @@ class Solve {
   OPTNET_FUNCTION const Real* measure(Method method) {
     if (method.measure()) return work.v.w;
     method.end();
-    if (state.stage == Stage::kReduced) return end_reduced();
-    look_back();
-    state.stage = Stage::kEnd;
-    return nullptr;
-  }
-
-  /// Round-off in the reduction may have kept the residuals of the data above the tolerance: then they are
-  /// what to go on with.
-  OPTNET_FUNCTION const Real* end_reduced() {
-    if constexpr (kKind == FormKind::kRangeSpace) {
-      work.form.recover(b, work.data, work.x);
-      Progress<B>& progress = state.progress;
-      look_back();
-      progress.done = (state.error <= Real(static_cast<Scalar>(settings.tolerance))) |
-                      !(progress.iterations < Real(static_cast<Scalar>(settings.max_iterations)));
-      if (!all(progress.done)) {
-        progress.error = Real(Scalar(1e30));
-        return enter(Stage::kFull);
+    if constexpr (kPolishes) {
+      const bool refined = kKind == FormKind::kRangeSpace && state.stage == Stage::kFull;
+      if (settings.polish && !refined) {
+        // What ran out of iterations says so, however near it is.
+        const Mask near = state.progress.error <= Real(static_cast<Scalar>(kEarlyTolerance));
+        const Mask worth = ((near & !out_of_iterations()) | (state.progress.error <= tolerance())) &
+                           !state.polish.accepted;
+        if (any(worth)) {
+          state.stage = Stage::kPolish;
+          return polish().begin(worth);
+        }
+        return end_polish();
       }
     }
+    return settle();
+  }
+
+  // ---- on the active set ----
+
+  OPTNET_FUNCTION Polish<B, Form> polish() {
+    return {b, work.data, work.form, work.kkt, work.x, work.v, state.polish};
+  }
+
+  OPTNET_FUNCTION const Real* end_attempt() {
+    state.kept = true;
+    const Real* weights = polish().next(tolerance(), state.early, state.error, state.measured);
+    return weights ? weights : end_polish();
+  }
+
+  /// What was not solved early goes on with the iterations.
+  OPTNET_FUNCTION const Real* end_polish() {
+    if (state.early && !all(state.polish.accepted)) {
+      state.early = false;
+      Progress<B>& progress = state.progress;
+      progress.done = state.polish.accepted | out_of_iterations() |
+                      !(progress.error <= Real(static_cast<Scalar>(kEarlyTolerance)));
+      return enter(kKind == FormKind::kRangeSpace ? Stage::kReduced : Stage::kFull);
+    }
+    return settle();
+  }
+
+  // ---- the end ----
+
+  /// z and ν of the reduced problem, and what is measured from the data as given. Round-off in the reduction
+  /// may have kept the residuals of the data above the tolerance: then they are what to go on with.
+  OPTNET_FUNCTION const Real* settle() {
+    if constexpr (kKind == FormKind::kRangeSpace) {
+      if (state.stage != Stage::kFull && !state.measured) {
+        const Mask polished = state.polish.accepted;
+        work.kkt.keep(polished);
+        work.form.recover(b, work.data, work.x);
+        work.kkt.restore(polished);
+        look_back();
+        Progress<B>& progress = state.progress;
+        progress.done = polished | (state.error <= tolerance()) | out_of_iterations();
+        if (!all(progress.done)) {
+          progress.error = Real(Scalar(1e30));
+          return enter(Stage::kFull);
+        }
+        return derivative();
+      }
+    }
+    if (!state.measured) look_back();
+    return derivative();
+  }
+
+  /// The factor for `adjoint`.
+  OPTNET_FUNCTION const Real* derivative() {
     state.stage = Stage::kEnd;
-    return nullptr;
+    if (kKind == FormKind::kFullKkt || !differentiable || work.d.m == 0) return nullptr;
+    if (state.kept && all(state.polish.exact)) return nullptr;
+    state.stage = Stage::kDerivative;
+    if constexpr (kPolishes) {
+      if (settings.polish) return polish().derivative_weights();
+    }
+    end_weights(b, work);
+    return work.v.w;
   }
 
   /// Measures the iterate from the data as given.
@@ -233,31 +338,21 @@ class Solve {
   }
 };
 
-/// √(λ/s) of the solution, bounded: what the derivative's factor is made of.
-template <class B, FormKind kKind>
-OPTNET_FUNCTION void end_weights(const B& b, Workplace<B, kKind>& work) {
-  using Real = typename B::Real;
-  using Scalar = typename B::Scalar;
-  const Real most(static_cast<Scalar>(kLargestWeight<Scalar>)),
-      least(static_cast<Scalar>(1 / kLargestWeight<Scalar>));
-  const Iterate<B>& x = work.x;
-  b.each(work.d.m, [&](int i) { work.v.w[i] = min(max(sqrt(x.lambda[i] / x.s[i]), least), most); });
-}
-
 /// Solves; the factors for `adjoint` stay behind if `differentiable`.
 template <class B, FormKind kKind>
 OPTNET_LARGE_FUNCTION Report<B> solve(const B& b, Workplace<B, kKind>& work, const SolverSettings& settings,
                                       bool differentiable) {
   const typename B::Mask definite = work.form.prepare(b, work.data, false);
   SolveState<B> state;
-  Solve<B, kKind> solve(b, work, settings, state);
-  while (const typename B::Real* w = solve.next()) work.form.factor(b, work.data, w);
-  const Report<B> report = solve.report(definite);
-  if (differentiable && work.d.m > 0) {
-    end_weights(b, work);
-    work.form.keep_factor(b, work.data, work.v.w);
+  Solve<B, kKind> solve(b, work, settings, differentiable, state);
+  while (const typename B::Real* w = solve.next()) {
+    if (solve.at_end()) {
+      work.form.keep_factor(b, work.data, w);
+    } else {
+      work.form.factor(b, work.data, w);
+    }
   }
-  return report;
+  return solve.report(definite);
 }
 
 /// The adjoint of the solution map, from the factors that `solve` left behind: with g the gradients of the
@@ -265,6 +360,7 @@ OPTNET_LARGE_FUNCTION Report<B> solve(const B& b, Workplace<B, kKind>& work, con
 ///     | Q   Gᵀ         Aᵀ | |dz|     |gz|
 ///     | G  −diag(s/λ)  0  | |dλ| = − |gλ|
 ///     | A   0          0  | |dν|     |gν|     (the paper's equation 8, in the scaling of its code)
+/// where s/λ is 0 for rows that are active in a polished solution, and ∞ for the others.
 /// In: gz, gλ, gν. Out, in their place: dz and dν; dλ in `dlambda`.
 template <class B, FormKind kKind>
 OPTNET_LARGE_FUNCTION void adjoint(const B& b, const Workplace<B, kKind>& work, typename B::Real* z,
@@ -274,6 +370,63 @@ OPTNET_LARGE_FUNCTION void adjoint(const B& b, const Workplace<B, kKind>& work, 
   b.each(work.d.m, [&](int i) { lambda[i] = -lambda[i]; });
   b.each(work.d.q, [&](int k) { nu[k] = -nu[k]; });
   work.form.solve_kkt_end(b, work.data, z, lambda, nu, dlambda);
+}
+
+/// The same, for problems in `which` refined once against the data, which must still be there: range space
+/// loses digits where Q or the rows of A are badly conditioned. What the iterates were kept in is free for it.
+template <class B, FormKind kKind>
+OPTNET_LARGE_FUNCTION void refined_adjoint(const B& b, Workplace<B, kKind>& work, typename B::Real* z,
+                                           typename B::Real* lambda, typename B::Real* nu,
+                                           typename B::Real* dlambda, typename B::Mask which) {
+  if (all(!which)) return adjoint(b, work, z, lambda, nu, dlambda);
+  const Dimensions& d = work.d;
+  const Iterate<B>& right = work.x;
+  b.each(d.n, [&](int j) { right.z[j] = -z[j]; });
+  b.each(d.q, [&](int k) { right.nu[k] = -nu[k]; });
+  adjoint(b, work, z, lambda, nu, dlambda);
+  auto* const correction = work.v.t;
+  const auto rest = work.kkt.adjoint_rest(z, dlambda, nu, right.z, lambda, right.nu, work.form.end_weights(),
+                                          work.v.r);
+  work.form.solve_kkt_end(b, work.data, rest.z, rest.lambda, rest.nu, correction);
+  b.each(d.n, [&](int j) { z[j] = select(which, z[j] + rest.z[j], z[j]); });
+  b.each(d.m, [&](int i) { dlambda[i] = select(which, dlambda[i] + correction[i], dlambda[i]); });
+  b.each(d.q, [&](int k) { nu[k] = select(which, nu[k] + rest.nu[k], nu[k]); });
+}
+
+/// How far an adjoint is from solving its system, from the data: the largest of what it leaves, over the
+/// largest of g. In: the gradients gz, gλ, gν; the adjoint dz, dλ, dν.
+template <class B, FormKind kKind>
+OPTNET_LARGE_FUNCTION typename B::Real adjoint_residual(const B& b, Workplace<B, kKind>& work,
+                                                        const typename B::Real* gz,
+                                                        const typename B::Real* glambda,
+                                                        const typename B::Real* gnu,
+                                                        const typename B::Real* dz,
+                                                        const typename B::Real* dlambda,
+                                                        const typename B::Real* dnu) {
+  using Real = typename B::Real;
+  using Scalar = typename B::Scalar;
+  const Dimensions& d = work.d;
+  const Iterate<B>& right = work.x;
+  const Real zero(Scalar(0)), one(Scalar(1));
+  const Real* weight = work.form.end_weights();
+  b.each(d.n, [&](int j) { right.z[j] = -gz[j]; });
+  b.each(d.m, [&](int i) { right.lambda[i] = -glambda[i]; });
+  b.each(d.q, [&](int k) { right.nu[k] = -gnu[k]; });
+  const auto rest =
+      work.kkt.adjoint_rest(dz, dlambda, dnu, right.z, right.lambda, right.nu, weight, work.v.r);
+  const auto largest = [&](int size, auto value) {
+    return size > 0 ? b.max(size, [&](int i) { return abs(value(i)); }) : zero;
+  };
+  // A row with W⁻² > 1 counts in the unit of λ.
+  const Real left = max(max(largest(d.n, [&](int j) { return rest.z[j]; }),
+                            largest(d.q, [&](int k) { return rest.nu[k]; })),
+                        largest(d.m, [&](int i) {
+                          return rest.lambda[i] * min(weight[i] * weight[i], one);
+                        }));
+  const Real size = max(max(largest(d.n, [&](int j) { return gz[j]; }),
+                            largest(d.q, [&](int k) { return gnu[k]; })),
+                        largest(d.m, [&](int i) { return glambda[i]; }));
+  return select(size > zero, left / size, left);
 }
 
 }  // namespace optnet

@@ -50,14 +50,15 @@ struct GeneratedBatch {
     const auto datum = [](const std::vector<double>& v) {
       return Datum{v.empty() ? nullptr : v.data(), true};
     };
-    return {shape, DType::kFloat64, datum(Q), datum(p), datum(G), datum(h), datum(A), datum(b)};
+    return {shape,    DType::kFloat64, datum(Q), datum(p), datum(G), datum(h),
+            datum(A), datum(b),        {},       {},       {}};
   }
 };
 
 /// Memory for the results of a batch.
 struct ResultArrays {
-  std::vector<double> z, lambda, nu, slack, objective, primal, dual, gap;
-  std::vector<std::uint8_t> status;
+  std::vector<double> z, lambda, nu, slack, objective, primal, dual, gap, margin;
+  std::vector<std::uint8_t> status, derivative;
   std::vector<std::int32_t> iterations;
 
   explicit ResultArrays(const Shape& s)
@@ -69,12 +70,26 @@ struct ResultArrays {
         primal(s.batch),
         dual(s.batch),
         gap(s.batch),
+        margin(s.batch),
         status(s.batch),
+        derivative(s.batch),
         iterations(s.batch) {}
 
   Results results() {
-    return {z.data(),      lambda.data(),     nu.data(),     slack.data(), objective.data(),
-            status.data(), iterations.data(), primal.data(), dual.data(),  gap.data()};
+    Results results;
+    results.z = z.data();
+    results.lambda = lambda.data();
+    results.nu = nu.data();
+    results.slack = slack.data();
+    results.objective = objective.data();
+    results.status = status.data();
+    results.iterations = iterations.data();
+    results.primal_residual = primal.data();
+    results.dual_residual = dual.data();
+    results.gap = gap.data();
+    results.margin = margin.data();
+    results.derivative = derivative.data();
+    return results;
   }
 };
 

@@ -46,8 +46,8 @@ class KernelsRun {
 
  public:
   DeviceVector<T> z, lambda, nu, slack, dz, dlambda, dnu;
-  DeviceVector<double> objective, primal, dual, gap;
-  DeviceVector<std::uint8_t> status;
+  DeviceVector<double> objective, primal, dual, gap, margin;
+  DeviceVector<std::uint8_t> status, derivative;
   DeviceVector<std::int32_t> iterations;
   DeviceVector<unsigned long long> indefinite{~0ULL};
   cudaError_t error = cudaSuccess;
@@ -64,8 +64,9 @@ class KernelsRun {
     for (auto* v : {&z, &dz}) v->resize(batch_ * n);
     for (auto* v : {&lambda, &slack, &dlambda}) v->resize(batch_ * m);
     for (auto* v : {&nu, &dnu}) v->resize(batch_ * q);
-    for (auto* v : {&objective, &primal, &dual, &gap}) v->resize(batch_);
+    for (auto* v : {&objective, &primal, &dual, &gap, &margin}) v->resize(batch_);
     status.resize(batch_);
+    derivative.resize(batch_);
     iterations.resize(batch_);
     cuda::SolveArguments a;
     a.batch = static_cast<int>(batch_);
@@ -90,6 +91,8 @@ class KernelsRun {
     a.primal_residual = primal.data();
     a.dual_residual = dual.data();
     a.gap = gap.data();
+    a.margin = margin.data();
+    a.derivative = derivative.data();
     a.indefinite = indefinite.data();
     error = kernels_.prepare_shared(plan, a, nullptr);
     if (error == cudaSuccess) error = kernels_.solve(plan, a, nullptr);

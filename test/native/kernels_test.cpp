@@ -264,7 +264,7 @@ void test_solve(int n, int m, int q, double tolerance) {
       for (int j = 0; j < n; ++j)
         slack -= at(batch.G, M * N, static_cast<std::size_t>(i * n + j)) * lane<B>(work.x.z[j], l);
       CHECK_CLOSE(slack, 0, 1e3 * tolerance);
-      CHECK(lane<B>(work.x.s[i], l) > 0 && lane<B>(work.x.lambda[i], l) > 0);
+      CHECK(lane<B>(work.x.s[i], l) >= 0 && lane<B>(work.x.lambda[i], l) >= 0);
     }
     for (int j = 0; j < n; ++j) {
       double dual = at(batch.p, N, static_cast<std::size_t>(j));

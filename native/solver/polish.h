@@ -1,0 +1,189 @@
+// The solution on its active set. Rows that the iterate shows as active hold with equality, all others have
+// λ = 0, and what is left is one linear system: exact up to rounding, where the interior point's weights s/λ
+// blur active and inactive rows at any finite μ. The factor that solves it is the derivative's too.
+//
+// Row i counts as active where λᵢuᵢ² > sᵢ, uᵢ the row's unit (√Rᵢᵢ in range space): λᵢuᵢ and sᵢ/uᵢ are
+// comparable. Where the solution has a wrong sign, the same rule gives the next set from that solution, which
+// makes it the primal-dual active-set method (Hintermüller, Ito and Kunisch, SIAM J. Optim. 13, 2003).
+#pragma once
+
+#include "solver/kkt_system.h"
+
+namespace optnet {
+
+/// Which problems of a pack are solved on their active sets.
+template <class B>
+struct PolishState {
+  using Mask = typename B::Mask;
+  Mask tried{false};     ///< since `begin`
+  Mask trying{false};    ///< the next factor is for their next set
+  Mask accepted{false};  ///< the iterate is the solution on its active set …
+  Mask exact{false};     ///< … of which no row is nearly weakly active
+  typename B::Real bias{typename B::Scalar(1)};  ///< how much larger λᵢuᵢ² has to be than sᵢ
+  /// How far the last refinement moved what the factor gave, relative to its size: what other solves with the
+  /// factor have lost to rounding.
+  typename B::Real rounding{typename B::Scalar(0)};
+  int attempts = 0;
+};
+
+template <class B, class Form>
+class Polish {
+ public:
+  using Real = typename B::Real;
+  using Scalar = typename B::Scalar;
+  using Mask = typename B::Mask;
+
+  OPTNET_FUNCTION Polish(const B& backend, const Data<B>& data, Form& form, KktSystem<B, Form>& kkt,
+                         Iterate<B>& x, InteriorPointWork<B>& v, PolishState<B>& state)
+      : b(backend), data(data), form(form), kkt(kkt), x(x), v(v), state(state), m(data.d.m), unit(v.t) {}
+
+  /// The weights of the first set of the problems in `mask`, whose iterates are the best that they have been
+  /// at.
+  OPTNET_FUNCTION const Real* begin(Mask mask) {
+    state.tried = state.trying = mask;
+    state.attempts = 0;
+    state.bias = Real(Scalar(1));
+    state.rounding = select(mask, Real(Scalar(0)), state.rounding);
+    form.row_units(b, data, unit);
+    return weigh();
+  }
+
+  /// With the matrix factored: solves, and accepts what proves to be a solution, its scaled residuals within
+  /// `limit`; with `only_exact`, only where the derivative is exact too. Returns the weights of the next
+  /// sets. Null: nothing is left to be tried, and what was not accepted is back at its iterate (z and ν are
+  /// not). `error`: of the problems accepted now. `measured`: all are, and `kkt` holds what it measured of them.
+  OPTNET_LARGE_FUNCTION const Real* next(Real limit, bool only_exact, Real& error, bool& measured) {
+    ++state.attempts;
+    kkt.keep(state.accepted);
+    form.solve_active(b, data, x, v.w, state.trying);
+    kkt.restore(state.accepted);
+    Real now = kkt.residual(v.r, v.w, state.trying);
+    form.row_units(b, data, unit);
+    Scale scale = measure();
+    for (int k = 0; k < Form::kPolishSteps; ++k) {
+      const Mask coarse = now > Real(static_cast<Scalar>(kRefineAbove));
+      const Mask which = Form::kExactStart ? state.trying & coarse & right_signs(scale, kSignsAtAll)
+                                           : state.trying;
+      if (!any(which)) break;
+      const Real moved = kkt.refine(v.r, v.w, which);
+      state.rounding = select(which, moved, state.rounding);
+      now = kkt.residual(v.r, v.w, state.trying);
+      form.row_units(b, data, unit);
+      scale = measure();
+    }
+    const Mask signs = right_signs(scale, kSignRounding);
+    const Mask regular = form.is_regular(b, v.w, v.r);
+    const Mask sound = state.trying & is_near() & regular;
+    const Mask exact = !any_weak(scale);
+    Mask good = sound & signs & (now <= limit);
+    if (only_exact) good = good & exact;
+    error = select(good, now, error);
+    state.accepted = state.accepted | good;
+    state.exact = state.exact | (good & exact);
+    // Dependent rows: some only seem active yet, the ones whose λ and s are least apart.
+    const Mask again = state.trying & !regular;
+    state.trying = again | (sound & !signs);
+    if (any(state.trying) && state.attempts < kPolishes) {
+      copy_where(b, again, m, v.best_lambda, x.lambda);
+      copy_where(b, again, m, v.best_s, x.s);
+      state.bias = select(again, state.bias * Real(static_cast<Scalar>(kBias)), Real(Scalar(1)));
+      form.row_units(b, data, unit);
+      return weigh();
+    }
+    const bool unchanged = end();
+    measured = unchanged && all(state.accepted);
+    return nullptr;
+  }
+
+  /// The derivative's weights: the active set's where the problem is solved on it, but √(λ/s) of the last
+  /// iterate for rows that are nearly weakly active, and for every row of the other problems.
+  OPTNET_LARGE_FUNCTION const Real* derivative_weights() {
+    const Real most(static_cast<Scalar>(kLargestWeight<Scalar>)),
+        least(static_cast<Scalar>(1 / kLargestWeight<Scalar>));
+    form.row_units(b, data, unit);
+    state.bias = Real(Scalar(1));
+    const Scale scale = measure();
+    b.each(m, [&](int i) {
+      const Real lambda = select(state.accepted, v.best_lambda[i], x.lambda[i]);
+      const Real s = select(state.accepted, v.best_s[i], x.s[i]);
+      const Real path = min(max(sqrt(lambda / s), least), most);
+      v.w[i] = select(state.accepted & !is_weak(scale, i), active_weight(i), path);
+    });
+    return v.w;
+  }
+
+ private:
+  /// What rounding in λᵢuᵢ and in sᵢ is measured against.
+  struct Scale {
+    Real lambda, z;
+  };
+
+  const B& b;
+  const Data<B>& data;
+  Form& form;
+  KktSystem<B, Form>& kkt;
+  Iterate<B>& x;
+  InteriorPointWork<B>& v;
+  PolishState<B>& state;
+  int m;
+  Real* unit;
+
+  OPTNET_FUNCTION static bool any(Mask mask) { return !all(!mask); }
+
+  OPTNET_FUNCTION Real active_weight(int i) const {
+    const Real u = unit[i], zero(Scalar(0)), weight(static_cast<Scalar>(kActiveWeight));
+    return select((x.lambda[i] * u * u > state.bias * x.s[i]) & (u > zero), weight / u, zero);
+  }
+  OPTNET_FUNCTION const Real* weigh() {
+    b.each(m, [&](int i) { v.w[i] = active_weight(i); });
+    return v.w;
+  }
+
+  OPTNET_FUNCTION Scale measure() const {
+    return {b.max(m, [&](int i) { return x.lambda[i] * unit[i]; }),
+            b.max(data.d.n, [&](int j) { return abs(x.z[j]); })};
+  }
+  OPTNET_FUNCTION Real size_of_slack(const Scale& scale, int i) const {
+    return max(abs(data.h[i]), data.G_norm[i] * scale.z);
+  }
+  OPTNET_FUNCTION Mask right_signs(const Scale& scale, double most) const {
+    const Real rounding(static_cast<Scalar>(most)), zero(Scalar(0)), one(Scalar(1));
+    return b.sum(m, [&](int i) {
+      const Mask wrong = (x.lambda[i] * unit[i] < -rounding * scale.lambda) |
+                         (x.s[i] < -rounding * size_of_slack(scale, i));
+      return select(wrong, one, zero);
+    }) <= zero;
+  }
+  OPTNET_FUNCTION Mask is_weak(const Scale& scale, int i) const {
+    const Real least(static_cast<Scalar>(kWeak));
+    return (x.lambda[i] * unit[i] <= least * scale.lambda) & (x.s[i] <= least * size_of_slack(scale, i));
+  }
+  OPTNET_FUNCTION Mask any_weak(const Scale& scale) const {
+    const Real zero(Scalar(0)), one(Scalar(1));
+    return b.sum(m, [&](int i) { return select(is_weak(scale, i), one, zero); }) > zero;
+  }
+  /// λ has not left the iterate's behind: multipliers that are not unique may.
+  OPTNET_FUNCTION Mask is_near() const {
+    const Real far(static_cast<Scalar>(kFarMultiplier));
+    const Real moved =
+        b.max(m, [&](int i) { return abs(x.lambda[i] - v.best_lambda[i]) * data.G_norm[i]; });
+    const Real size = b.max(m, [&](int i) { return v.best_lambda[i] * data.G_norm[i]; });
+    return moved <= size + far;
+  }
+
+  /// True: nothing had to be changed.
+  OPTNET_FUNCTION bool end() {
+    const Mask rejected = state.tried & !state.accepted, cut = state.tried & state.accepted;
+    const Real zero(Scalar(0));
+    copy_where(b, rejected, m, v.best_lambda, x.lambda);
+    copy_where(b, rejected, m, v.best_s, x.s);
+    const Real least = b.min(m, [&](int i) { return min(x.lambda[i], x.s[i]); });
+    b.each(m, [&](int i) {  // signs are right up to rounding
+      x.lambda[i] = select(cut, max(x.lambda[i], zero), x.lambda[i]);
+      x.s[i] = select(cut, max(x.s[i], zero), x.s[i]);
+    });
+    return all(!(cut & (least < zero)));
+  }
+};
+
+}  // namespace optnet

@@ -1,0 +1,144 @@
+// The solution of a problem and its derivative, to more digits than the solver's numbers have: the KKT system
+// of the active set in long double, whose solution proves the set right by its signs.
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <utility>
+#include <vector>
+
+#include "engine/problem.h"
+
+namespace optnet::test {
+
+/// P M = L U in place.
+class LongLu {
+ public:
+  explicit LongLu(std::size_t size) : n_(size), a_(size * size), row_(size) {}
+  long double& at(std::size_t i, std::size_t j) { return a_[i * n_ + j]; }
+
+  void factor() {
+    for (std::size_t i = 0; i < n_; ++i) row_[i] = i;
+    for (std::size_t k = 0; k < n_; ++k) {
+      std::size_t pivot = k;
+      for (std::size_t i = k + 1; i < n_; ++i) {
+        if (std::fabs(at(row_[i], k)) > std::fabs(at(row_[pivot], k))) pivot = i;
+      }
+      std::swap(row_[k], row_[pivot]);
+      const long double* top = &at(row_[k], 0);
+      for (std::size_t i = k + 1; i < n_; ++i) {
+        long double* row = &at(row_[i], 0);
+        const long double factor = row[k] /= top[k];
+        for (std::size_t j = k + 1; j < n_; ++j) row[j] -= factor * top[j];
+      }
+    }
+  }
+  std::vector<long double> solve(const std::vector<long double>& right) const {
+    std::vector<long double> x(n_);
+    for (std::size_t i = 0; i < n_; ++i) {
+      x[i] = right[row_[i]];
+      for (std::size_t j = 0; j < i; ++j) x[i] -= a_[row_[i] * n_ + j] * x[j];
+    }
+    for (std::size_t i = n_; i-- > 0;) {
+      for (std::size_t j = i + 1; j < n_; ++j) x[i] -= a_[row_[i] * n_ + j] * x[j];
+      x[i] /= a_[row_[i] * n_ + i];
+    }
+    return x;
+  }
+
+ private:
+  std::size_t n_;
+  std::vector<long double> a_;
+  std::vector<std::size_t> row_;
+};
+
+/// Problem i of a batch of float64 data, each datum batched.
+class ExactSolution {
+ public:
+  std::vector<long double> z, lambda, nu, slack;
+  long double margin = 0;  ///< min over the rows of max(λ, s)
+  bool proven = false;     ///< the signs are right
+
+  /// From a guess of the active rows; a wrong one is mended where a few steps of the primal-dual active-set
+  /// method can.
+  ExactSolution(const Problem& problem, std::size_t i, std::vector<bool> active) : active_(std::move(active)) {
+    const auto [batch, n, m, q] = problem.shape;
+    n_ = static_cast<std::size_t>(n);
+    m_ = static_cast<std::size_t>(m);
+    q_ = static_cast<std::size_t>(q);
+    const auto at = [i](const Datum& datum, std::size_t size) {
+      return static_cast<const double*>(datum.data) + i * size;
+    };
+    Q_ = at(problem.Q, n_ * n_);
+    p_ = at(problem.p, n_);
+    G_ = at(problem.G, m_ * n_);
+    h_ = at(problem.h, m_);
+    A_ = at(problem.A, q_ * n_);
+    b_ = at(problem.b, q_);
+    for (int attempt = 0; attempt < 20 && !proven; ++attempt) solve();
+  }
+
+  /// dz, dλ, dν of solver/solve.h's adjoint for the gradients gz, gλ, gν, one after the other.
+  std::vector<long double> adjoint(const double* gz, const double* glambda, const double* gnu) const {
+    std::vector<long double> right(n_ + rows_.size() + q_);
+    for (std::size_t j = 0; j < n_; ++j) right[j] = -gz[j];
+    for (std::size_t r = 0; r < rows_.size(); ++r) right[n_ + r] = -glambda[rows_[r]];
+    for (std::size_t k = 0; k < q_; ++k) right[n_ + rows_.size() + k] = -gnu[k];
+    return spread(kkt_.solve(right));
+  }
+
+ private:
+  std::size_t n_ = 0, m_ = 0, q_ = 0;
+  const double *Q_, *p_, *G_, *h_, *A_, *b_;
+  std::vector<bool> active_;
+  std::vector<std::size_t> rows_;
+  LongLu kkt_{0};
+
+  /// Of a solution with λ of the active rows only: all of λ.
+  std::vector<long double> spread(const std::vector<long double>& x) const {
+    std::vector<long double> out(n_ + m_ + q_);
+    for (std::size_t j = 0; j < n_; ++j) out[j] = x[j];
+    for (std::size_t r = 0; r < rows_.size(); ++r) out[n_ + rows_[r]] = x[n_ + r];
+    for (std::size_t k = 0; k < q_; ++k) out[n_ + m_ + k] = x[n_ + rows_.size() + k];
+    return out;
+  }
+
+  void solve() {
+    rows_.clear();
+    for (std::size_t i = 0; i < m_; ++i) {
+      if (active_[i]) rows_.push_back(i);
+    }
+    const std::size_t size = n_ + rows_.size() + q_;
+    kkt_ = LongLu(size);
+    std::vector<long double> right(size);
+    for (std::size_t j = 0; j < n_; ++j) {
+      for (std::size_t k = 0; k < n_; ++k) kkt_.at(j, k) = Q_[j * n_ + k];
+      right[j] = -p_[j];
+    }
+    const auto border = [&](std::size_t at, const double* row, double value) {
+      for (std::size_t j = 0; j < n_; ++j) kkt_.at(at, j) = kkt_.at(j, at) = row[j];
+      right[at] = value;
+    };
+    for (std::size_t r = 0; r < rows_.size(); ++r) border(n_ + r, G_ + rows_[r] * n_, h_[rows_[r]]);
+    for (std::size_t k = 0; k < q_; ++k) border(n_ + rows_.size() + k, A_ + k * n_, b_[k]);
+    kkt_.factor();
+    const std::vector<long double> x = spread(kkt_.solve(right));
+    z.assign(x.begin(), x.begin() + static_cast<std::ptrdiff_t>(n_));
+    lambda.assign(x.begin() + static_cast<std::ptrdiff_t>(n_), x.end() - static_cast<std::ptrdiff_t>(q_));
+    nu.assign(x.end() - static_cast<std::ptrdiff_t>(q_), x.end());
+    slack.assign(m_, 0);
+    margin = INFINITY;
+    proven = true;
+    for (std::size_t i = 0; i < m_; ++i) {
+      if (!active_[i]) {
+        slack[i] = h_[i];
+        for (std::size_t j = 0; j < n_; ++j) slack[i] -= G_[i * n_ + j] * z[j];
+      }
+      proven = proven && lambda[i] >= 0 && slack[i] >= 0;
+      margin = std::fmin(margin, std::fmax(lambda[i], slack[i]));
+      active_[i] = lambda[i] > slack[i];
+    }
+  }
+};
+
+}  // namespace optnet::test

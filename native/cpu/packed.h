@@ -411,7 +411,8 @@ class PackedBackend {
 
  private:
   static double element(const void* data, bool shared, std::size_t at, int lane) {
-    return static_cast<double>(shared ? static_cast<const Scalar*>(data)[at] : static_cast<const P*>(data)[at].lane(lane));
+    return static_cast<double>(shared ? static_cast<const Scalar*>(data)[at]
+                                      : static_cast<const P*>(data)[at].lane(lane));
   }
 
   // The register tile: accumulators, one column of each operand and nothing else live in registers. Its

@@ -20,8 +20,8 @@ struct BatchVectors {
   // The adjoint, in the same parts.
   double *dz = nullptr, *dlambda = nullptr, *dnu = nullptr;
   double *dlambda_h = nullptr, *dlambda_gl = nullptr, *dlambda_lb = nullptr, *dlambda_ub = nullptr;
-  // What takes the place of dz in dQ and dp, and of dν in db, for a loss that depends on the objective: else the
-  // same arrays.
+  // What takes the place of dz in dQ and dp, and of dν in db, for a loss that depends on the objective: else
+  // the same arrays.
   double *dz_of_Q = nullptr, *dz_of_p = nullptr, *dnu_of_b = nullptr;
 };
 
@@ -47,14 +47,15 @@ class UnitSolver {
 
   /// Factors what the batch shares. False: the shared Q is not positive definite.
   virtual bool prepare_shared(const Memory& memory) const = 0;
-  /// The numbers of one problem of a unit, as they were loaded, into plain arrays that are there for those it has.
+  /// The numbers of one problem of a unit, as they were loaded, into plain arrays that are there for those it
+  /// has.
   virtual void read(int lane, const Memory& memory, const PlainProblem& out) const = 0;
-  /// Solves one unit and writes its part of `results` and `solution` (z, lambda, nu). A problem whose Q is not
-  /// positive definite ends with kNumericalError.
+  /// Solves one unit and writes its part of `results` and `solution` (z, lambda, nu). A problem whose Q is
+  /// not positive definite ends with kNumericalError.
   virtual void solve(std::size_t unit, const Memory& memory, const SolverSettings& settings,
-                    bool differentiable, const Results& results, const BatchVectors& solution) const = 0;
-  /// dz, dλ, dν of one unit into `vectors`, and, unless null, the residual of each problem's system. `upstream`: the
-  /// same for the gradient of the loss; null means zero.
+                     bool differentiable, const Results& results, const BatchVectors& solution) const = 0;
+  /// dz, dλ, dν of one unit into `vectors`, and, unless null, the residual of each problem's system.
+  /// `upstream`: the same for the gradient of the loss; null means zero.
   virtual void backward(std::size_t unit, const Memory& memory, const BatchVectors& upstream,
                         const BatchVectors& vectors, double* residuals) const = 0;
   /// Gradients of the data that problem i has to itself.

@@ -165,7 +165,8 @@ class Units final : public UnitSolver {
                  *lambda = at.lambda + i * m, *dlambda = at.dlambda + i * m, *nu = at.nu + i * q,
                  *dnu = at.dnu + i * q;
     const auto wanted = [&](const void* gradient, const Datum& datum) { return gradient && datum.batched; };
-    const auto vector = [&](void* gradient, const Datum& datum, std::size_t size, double sign, const double* v) {
+    const auto vector = [&](void* gradient, const Datum& datum, std::size_t size, double sign,
+                            const double* v) {
       if (!wanted(gradient, datum)) return;
       IO* row = static_cast<IO*>(gradient) + i * size;
       for (std::size_t k = 0; k < size; ++k) row[k] = static_cast<IO>(sign * v[i * size + k]);

@@ -61,7 +61,7 @@ struct CpuSolution::Impl {
   std::size_t unit_count = 0;
   int threads = 1;
   bool has_shared = false;
-  bool all_general = false;     ///< the units' solver serves none of the problems …
+  bool all_general = false;      ///< the units' solver serves none of the problems …
   bool shared_singular = false;  ///< … or cannot, because the shared Q is not positive definite
   std::unique_ptr<GeneralBatch> general;
 
@@ -217,10 +217,13 @@ Failure CpuSolution::create(const Problem& problem, const Settings& settings, Th
       product(settings.differentiable ? impl->unit_count : static_cast<std::size_t>(impl->threads),
               impl->footprint.kept);
   const std::size_t numbers =
-      product(shape.batch, static_cast<std::size_t>(shape.n) * 3 + static_cast<std::size_t>(shape.m) * 3 +
-                               static_cast<std::size_t>(shape.q), sizeof(double));  // at most
-  const std::size_t vectors = !settings.differentiable ? 0
-                              : numbers > physical_memory() ? numbers : impl->place_solution(nullptr, none);
+      product(shape.batch,
+              static_cast<std::size_t>(shape.n) * 3 + static_cast<std::size_t>(shape.m) * 3 +
+                  static_cast<std::size_t>(shape.q),
+              sizeof(double));  // at most
+  const std::size_t vectors = !settings.differentiable      ? 0
+                              : numbers > physical_memory() ? numbers
+                                                            : impl->place_solution(nullptr, none);
   const std::size_t total = sum(data, sum(kept, vectors));
   const bool fits = total <= physical_memory() && impl->pool->take(impl->footprint.shared, impl->shared) &&
                     impl->pool->take(data, impl->data) && impl->pool->take(kept, impl->kept) &&
@@ -262,8 +265,8 @@ Failure CpuSolution::load(const Problem& problem) {
   return first;
 }
 
-GeneralBatch::Result CpuSolution::Impl::solve_general(const GeneralBatch::Task& task, MemoryPool::Block& scratch,
-                                                      const Results& results) {
+GeneralBatch::Result CpuSolution::Impl::solve_general(const GeneralBatch::Task& task,
+                                                      MemoryPool::Block& scratch, const Results& results) {
   using Result = GeneralBatch::Result;
   const Result result = general->reserve(scratch) ? general->solve(task, scratch, results, solution_vectors())
                                                   : Result::kNoMemory;
@@ -301,7 +304,8 @@ void CpuSolution::Impl::solve_unit(std::size_t unit, int worker, const MemoryPoo
     }
   }
   if (all || failed()) return;
-  if (!shared_singular) units->solve(unit, memory, solver_settings, settings.differentiable, results, solution_vectors());
+  if (!shared_singular)
+    units->solve(unit, memory, solver_settings, settings.differentiable, results, solution_vectors());
   for (std::size_t i = first; i < first + count && !failed(); ++i) {
     const bool solved = !shared_singular && results.status[i] == static_cast<std::uint8_t>(Status::kSolved);
     if (solved && !general->serves(i)) continue;
@@ -328,25 +332,26 @@ std::shared_ptr<Call> CpuSolution::solve(const Results& results, std::shared_ptr
 
   Job job;
   job.threads = impl->threads;
-  job.stages.push_back(
-      {1, [impl, call](std::size_t, int) {
-         const std::size_t bytes = static_cast<std::size_t>(impl->threads) * impl->footprint.scratch;
-         if (!impl->pool->take(bytes, call->scratch)) {
-           impl->out_of_memory = bytes;
-         } else if (impl->has_shared) {
-           impl->shared_singular = !impl->units->prepare_shared(impl->memory_of(0, 0, call->scratch));
-         }
-       }});
-  job.stages.push_back(
-      {impl->unit_count, [impl, call, results, control](std::size_t unit, int worker) {
-         if (control && control->cancelled) impl->cancelled = true;
-         if (impl->failed()) return;
-         impl->solve_unit(unit, worker, call->scratch, call->general_scratch[static_cast<std::size_t>(worker)],
-                          results);
-         const std::size_t lanes = impl->all_general ? 1 : impl->units->lanes();
-         const std::size_t solved = call->solved += std::min(lanes, impl->layout.shape.batch - unit * lanes);
-         if (control && control->progress) control->progress(solved);
-       }});
+  job.stages.push_back({1, [impl, call](std::size_t, int) {
+                          const std::size_t bytes =
+                              static_cast<std::size_t>(impl->threads) * impl->footprint.scratch;
+                          if (!impl->pool->take(bytes, call->scratch)) {
+                            impl->out_of_memory = bytes;
+                          } else if (impl->has_shared) {
+                            impl->shared_singular =
+                                !impl->units->prepare_shared(impl->memory_of(0, 0, call->scratch));
+                          }
+                        }});
+  job.stages.push_back({impl->unit_count, [impl, call, results, control](std::size_t unit, int worker) {
+                          if (control && control->cancelled) impl->cancelled = true;
+                          if (impl->failed()) return;
+                          impl->solve_unit(unit, worker, call->scratch,
+                                           call->general_scratch[static_cast<std::size_t>(worker)], results);
+                          const std::size_t lanes = impl->all_general ? 1 : impl->units->lanes();
+                          const std::size_t solved = call->solved +=
+                              std::min(lanes, impl->layout.shape.batch - unit * lanes);
+                          if (control && control->progress) control->progress(solved);
+                        }});
   job.stages.push_back({1, [impl, call](std::size_t, int) {
                           call->scratch = {};
                           call->general_scratch.clear();
@@ -434,14 +439,15 @@ void CpuSolution::Impl::differentiate(std::size_t unit, int worker, const Memory
   });
 }
 
-/// Adds what problem i's objective, weighted, contributes to the gradients. At the solution, by the envelope theorem,
-/// its derivative with respect to p is z, to Q ½zzᵀ, to h −λ, to G λzᵀ, and so on; elsewhere the first two are what
-/// is left beside the part that dz/dp and dz/dQ have.
+/// Adds what problem i's objective, weighted, contributes to the gradients. At the solution, by the envelope
+/// theorem, its derivative with respect to p is z, to Q ½zzᵀ, to h −λ, to G λzᵀ, and so on; elsewhere the
+/// first two are what is left beside the part that dz/dp and dz/dQ have.
 void CpuSolution::Impl::add_objective(std::size_t i, double weight, const BatchVectors& v) const {
   const auto row = [i](double* base, int size) { return base + i * static_cast<std::size_t>(size); };
   const auto add = [&](double* to, const double* from, int size) {
     if (!to) return;
-    for (int k = 0; k < size; ++k) row(to, size)[k] += weight * from[i * static_cast<std::size_t>(size) + static_cast<std::size_t>(k)];
+    for (int k = 0; k < size; ++k)
+      row(to, size)[k] += weight * from[i * static_cast<std::size_t>(size) + static_cast<std::size_t>(k)];
   };
   const Shape& s = layout.shape;
   for (int k = 0; k < s.n; ++k) row(v.dz_of_Q, s.n)[k] = row(v.dz, s.n)[k] + 0.5 * weight * row(v.z, s.n)[k];
@@ -477,8 +483,8 @@ Failure CpuSolution::backward(const Upstream& upstream, const Gradients& gradien
   BatchVectors v = impl->solution_vectors();
   const std::size_t adjoint = impl->place_adjoint(nullptr, apart, v);
   const std::size_t numbers = s.batch * static_cast<std::size_t>(3 * s.n + 2 * s.m + s.q + 1);
-  if (!impl->pool->take(numbers * sizeof(double), call->upstream) || !impl->pool->take(adjoint, call->adjoint) ||
-      !impl->pool->take(scratch, call->scratch)) {
+  if (!impl->pool->take(numbers * sizeof(double), call->upstream) ||
+      !impl->pool->take(adjoint, call->adjoint) || !impl->pool->take(scratch, call->scratch)) {
     return {Failure::Code::kMemory, ' ', 0, 0, 0, sum(scratch, sum(adjoint, numbers * sizeof(double)))};
   }
   impl->place_adjoint(reinterpret_cast<double*>(call->adjoint.data()), apart, v);
@@ -537,8 +543,8 @@ Failure CpuSolution::backward(const Upstream& upstream, const Gradients& gradien
   return {};
 }
 
-/// Of problem i along `tangents`: the derivatives of the optimality conditions into `equations`, and, returned, of
-/// the objective.
+/// Of problem i along `tangents`: the derivatives of the optimality conditions into `equations`, and,
+/// returned, of the objective.
 ///     dQ z + dp + dGᵀ(λ − λ_gl) + dAᵀν,   dG z − dh,   dgl − dG z,   dA z − db,   dlb,   −dub
 template <class T>
 double CpuSolution::Impl::tangent_equations(std::size_t i, const Tangents& tangents, const BatchVectors& v,
@@ -611,7 +617,8 @@ double CpuSolution::Impl::tangent_equations(std::size_t i, const Tangents& tange
   return objective;
 }
 
-Failure CpuSolution::jvp(const Tangents& tangents, const SolutionTangents& out, std::shared_ptr<optnet::Call>& made) {
+Failure CpuSolution::jvp(const Tangents& tangents, const SolutionTangents& out,
+                         std::shared_ptr<optnet::Call>& made) {
   struct Call {
     MemoryPool::Block tangents, equations, result, scratch;
     std::vector<MemoryPool::Block> general_scratch;
@@ -622,7 +629,8 @@ Failure CpuSolution::jvp(const Tangents& tangents, const SolutionTangents& out, 
   const auto call = std::make_shared<Call>();
   const Shape& s = impl->layout.shape;
   const DType dtype = impl->layout.dtype;
-  const auto n = static_cast<std::size_t>(s.n), m = static_cast<std::size_t>(s.m), q = static_cast<std::size_t>(s.q);
+  const auto n = static_cast<std::size_t>(s.n), m = static_cast<std::size_t>(s.m),
+             q = static_cast<std::size_t>(s.q);
   struct Given {
     const void* from;
     const void** to;
@@ -684,10 +692,11 @@ Failure CpuSolution::jvp(const Tangents& tangents, const SolutionTangents& out, 
                             if (out.dobjective) out.dobjective[i] = objective;
                           });
                           impl->differentiate(unit, worker, call->scratch,
-                                              call->general_scratch[static_cast<std::size_t>(worker)], call->in,
-                                              call->v, true, nullptr);
+                                              call->general_scratch[static_cast<std::size_t>(worker)],
+                                              call->in, call->v, true, nullptr);
                           impl->each_problem(unit, [&](std::size_t i) {
-                            if (call->v.slope && out.dobjective) out.dobjective[i] += impl->along_slope(i, call->v);
+                            if (call->v.slope && out.dobjective)
+                              out.dobjective[i] += impl->along_slope(i, call->v);
                             const auto store = [&](void* to, const double* from, int size) {
                               if (!to || !from) return;
                               const std::size_t first = i * static_cast<std::size_t>(size);

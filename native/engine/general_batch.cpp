@@ -23,7 +23,8 @@ void store(const double* from, int size, void* to, std::size_t i, DType dtype) {
   if (dtype == DType::kFloat64) {
     std::copy_n(from, size, static_cast<double*>(to) + first);
   } else {
-    std::transform(from, from + size, static_cast<float*>(to) + first, [](double x) { return static_cast<float>(x); });
+    std::transform(from, from + size, static_cast<float*>(to) + first,
+                   [](double x) { return static_cast<float>(x); });
   }
 }
 
@@ -61,7 +62,8 @@ std::size_t first_bad(const T* x, std::size_t count, double infinity) {
 template <class T>
 Failure check_symmetric(const T* Q, std::size_t index, int n, DType dtype) {
   const auto at = [&](int i, int j) {
-    return static_cast<double>(Q[static_cast<std::size_t>(i) * static_cast<std::size_t>(n) + static_cast<std::size_t>(j)]);
+    return static_cast<double>(
+        Q[static_cast<std::size_t>(i) * static_cast<std::size_t>(n) + static_cast<std::size_t>(j)]);
   };
   double largest = 0;
   for (int i = 0; i < n; ++i) {
@@ -76,7 +78,8 @@ Failure check_symmetric(const T* Q, std::size_t index, int n, DType dtype) {
   return {};
 }
 
-/// Weight of the shifts' squares, beside the largest number of the objective: the shifts are the least to this.
+/// Weight of the shifts' squares, beside the largest number of the objective: the shifts are the least to
+/// this.
 constexpr double kShiftWeight = 1e8;
 
 }  // namespace
@@ -115,7 +118,8 @@ GeneralBatch::GeneralBatch(const Problem& layout, const Settings& settings, std:
       elastic_d_{d_.n + d_.m + d_.q, d_.m, d_.q},
       kept_(layout.shape.batch),
       served_(layout.shape.batch) {
-  const auto n = static_cast<std::size_t>(d_.n), m = static_cast<std::size_t>(d_.m), q = static_cast<std::size_t>(d_.q);
+  const auto n = static_cast<std::size_t>(d_.n), m = static_cast<std::size_t>(d_.m),
+             q = static_cast<std::size_t>(d_.q);
   const auto place = [](Source& source, const Datum& datum, std::size_t size) {
     source.size = size;
     source.batched = datum.batched;
@@ -280,8 +284,8 @@ GeneralBatch::Result GeneralBatch::solve(const Task& task, const Block& scratch,
     copy_in(from.lambda_ub, d_.n, start.lambda_ub);
     guess = start.all();
   }
-  const GeneralReport report =
-      unit_->solve(memory, problem, solver_settings(task), task.guess ? &guess : nullptr, solution.all(), at.all());
+  const GeneralReport report = unit_->solve(memory, problem, solver_settings(task),
+                                            task.guess ? &guess : nullptr, solution.all(), at.all());
   if (!report.convex) return Result::kNotConvex;
   if ((task.only_better || task.only_guess) && report.ending == Ending::kStopped) return Result::kUnsolved;
 
@@ -296,9 +300,10 @@ GeneralBatch::Result GeneralBatch::solve(const Task& task, const Block& scratch,
   served_[i] = kAsGiven;
   kept_[i] = std::move(kept);
   write(i, report, solution, at, results, vectors);
-  return report.ending == Ending::kSolved                                                       ? Result::kSolved
-         : report.ending == Ending::kPrimalInfeasible || report.ending == Ending::kDualInfeasible ? Result::kInfeasible
-                                                                                                  : Result::kUnsolved;
+  return report.ending == Ending::kSolved ? Result::kSolved
+         : report.ending == Ending::kPrimalInfeasible || report.ending == Ending::kDualInfeasible
+             ? Result::kInfeasible
+             : Result::kUnsolved;
 }
 
 GeneralSettings GeneralBatch::solver_settings(const Task& task) const {
@@ -314,10 +319,10 @@ GeneralSettings GeneralBatch::solver_settings(const Task& task) const {
 
 /// minimise  ½zᵀQz + pᵀz + ½w(‖t‖² + ‖r‖²)  subject to  gl + t ≤ Gz ≤ h + t,  Az = b + r,  lb ≤ z ≤ ub
 /// with a weight w so large that the shifts t, r are the least ones.
-GeneralBatch::Result GeneralBatch::solve_closest(const Task& task, const PlainProblem& problem, const Results& results,
-                                                 const BatchVectors& vectors) {
-  const auto n = static_cast<std::size_t>(d_.n), m = static_cast<std::size_t>(d_.m), q = static_cast<std::size_t>(d_.q),
-             N = static_cast<std::size_t>(elastic_d_.n), i = task.i;
+GeneralBatch::Result GeneralBatch::solve_closest(const Task& task, const PlainProblem& problem,
+                                                 const Results& results, const BatchVectors& vectors) {
+  const auto n = static_cast<std::size_t>(d_.n), m = static_cast<std::size_t>(d_.m),
+             q = static_cast<std::size_t>(d_.q), N = static_cast<std::size_t>(elastic_d_.n), i = task.i;
   const GeneralUnit::Footprint footprint = elastic_->footprint();
   Block scratch, kept;
   const auto lay_out = [&](Arena& arena, PlainProblem& elastic) {
@@ -374,7 +379,8 @@ GeneralBatch::Result GeneralBatch::solve_closest(const Task& task, const PlainPr
   GeneralUnit::Memory memory;
   memory.kept = kept.data();
   memory.scratch = arena.take<std::byte>(footprint.scratch);
-  GeneralReport report = elastic_->solve(memory, elastic, solver_settings({}), nullptr, solution.all(), at.all());
+  GeneralReport report =
+      elastic_->solve(memory, elastic, solver_settings({}), nullptr, solution.all(), at.all());
   for (std::size_t k = n; k < N; ++k) report.errors.objective -= 0.5 * weight * solution.z[k] * solution.z[k];
   served_[i] = kElastic;
   if (settings_.differentiable) kept_[i] = std::move(kept);
@@ -384,8 +390,8 @@ GeneralBatch::Result GeneralBatch::solve_closest(const Task& task, const PlainPr
   return report.ending == Ending::kSolved ? Result::kSolved : Result::kUnsolved;
 }
 
-void GeneralBatch::write(std::size_t i, const GeneralReport& report, const Vectors& solution, const Vectors& at,
-                         const Results& results, const BatchVectors& vectors) const {
+void GeneralBatch::write(std::size_t i, const GeneralReport& report, const Vectors& solution,
+                         const Vectors& at, const Results& results, const BatchVectors& vectors) const {
   const DType dtype = layout_.dtype;
   store(solution.z, d_.n, results.z, i, dtype);
   store(solution.lambda, d_.m, results.lambda, i, dtype);

@@ -1,5 +1,5 @@
-// The problems of a batch that the general solver serves: all of one that has bounds, two-sided rows or no Q, and of
-// the others those that the fast solver did not solve.
+// The problems of a batch that the general solver serves: all of one that has bounds, two-sided rows or no Q,
+// and of the others those that the fast solver did not solve.
 #pragma once
 
 #include <cstddef>
@@ -27,14 +27,14 @@ class GeneralBatch {
 
   enum class Result : std::uint8_t { kSolved, kUnsolved, kInfeasible, kNotConvex, kNoMemory };
 
-  /// Solves problem i, whose numbers `read` writes into plain arrays (by default those that `load` took). What it
-  /// writes, and that `serves` it from then on, depends on how that ended: with `only_better`, a point that is no
-  /// solution is forgotten.
+  /// Solves problem i, whose numbers `read` writes into plain arrays (by default those that `load` took).
+  /// What it writes, and that `serves` it from then on, depends on how that ended: with `only_better`, a
+  /// point that is no solution is forgotten.
   struct Task {
     std::size_t i = 0;
     std::function<void(const PlainProblem&)> read = nullptr;
     const BatchVectors* guess = nullptr;
-    bool only_guess = false;   ///< give up where the guess does not lead to the solution
+    bool only_guess = false;  ///< give up where the guess does not lead to the solution
     bool only_better = false;
   };
   Result solve(const Task& task, const Block& scratch, const Results& results, const BatchVectors& vectors);

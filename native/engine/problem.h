@@ -65,8 +65,8 @@ struct Settings {
   int threads = 0;             ///< 0: as many as the machine has
   bool differentiable = true;  ///< keep the factors for `backward`
   bool polish = true;          ///< solve once more on the active set that the iterates show
-  double smoothing = 0;  ///< > 0: differentiate where every λs is this, and not at the solution
-  bool closest = false;  ///< an infeasible problem: solve the closest feasible one, h and b shifted
+  double smoothing = 0;        ///< > 0: differentiate where every λs is this, and not at the solution
+  bool closest = false;        ///< an infeasible problem: solve the closest feasible one, h and b shifted
   std::shared_ptr<class Solution> warm_start = nullptr;  ///< of the same shape, on the same device
 };
 
@@ -79,19 +79,19 @@ enum class Derivative : std::uint8_t {
 };
 
 /// Where results go: arrays of the problem's dtype and shape, [batch, n], [batch, m], [batch, q], and
-/// [batch]. Of a problem that has no solution, the multipliers are the certificate (kPrimalInfeasible), or z is
-/// (kDualInfeasible: a direction).
+/// [batch]. Of a problem that has no solution, the multipliers are the certificate (kPrimalInfeasible), or z
+/// is (kDualInfeasible: a direction).
 struct Results {
   void* z = nullptr;
   void* lambda = nullptr;
   void* nu = nullptr;
-  void* slack = nullptr;         ///< h − Gz
-  void* lambda_gl = nullptr;     ///< of gl ≤ Gz, [batch, m]; null where gl is absent, as for the next two
-  void* lambda_lb = nullptr;     ///< [batch, n]
-  void* lambda_ub = nullptr;     ///< [batch, n]
-  void* shift_h = nullptr;       ///< settings.closest: what was added to h and gl, [batch, m], …
-  void* shift_b = nullptr;       ///< … and to b, [batch, q]
-  double* margin = nullptr;      ///< min over the inequalities of max(λᵢ, sᵢ); ∞ without any
+  void* slack = nullptr;      ///< h − Gz
+  void* lambda_gl = nullptr;  ///< of gl ≤ Gz, [batch, m]; null where gl is absent, as for the next two
+  void* lambda_lb = nullptr;  ///< [batch, n]
+  void* lambda_ub = nullptr;  ///< [batch, n]
+  void* shift_h = nullptr;    ///< settings.closest: what was added to h and gl, [batch, m], …
+  void* shift_b = nullptr;    ///< … and to b, [batch, q]
+  double* margin = nullptr;   ///< min over the inequalities of max(λᵢ, sᵢ); ∞ without any
   std::uint8_t* derivative = nullptr;
   double* objective = nullptr;
   std::uint8_t* status = nullptr;
@@ -167,8 +167,9 @@ struct Failure {
     kDevice
   };
   Code code = Code::kNone;
-  char argument = ' ';    ///< 'Q', 'p', 'G', 'h', 'A', 'b', 'g' for gl, 'L' and 'U' for lb and ub; 'z', 'l', 'n', 'k', 'x', 'y',
-                          ///< 'o' for dz, dlambda, dnu, dlambda_gl, dlambda_lb, dlambda_ub, dobjective
+  char argument =
+      ' ';  ///< 'Q', 'p', 'G', 'h', 'A', 'b', 'g' for gl, 'L' and 'U' for lb and ub; 'z', 'l', 'n', 'k', 'x',
+            ///< 'y', 'o' for dz, dlambda, dnu, dlambda_gl, dlambda_lb, dlambda_ub, dobjective
   std::size_t index = 0;  ///< problem in the batch (0 for a shared datum)
   int row = 0, column = 0;
   std::size_t bytes = 0;  ///< kMemory: what was asked for

@@ -1,6 +1,6 @@
 // Every convex QP: from data to a solution or a proof that there is none, and to derivatives. Slower than
-// solve.h, which serves well-posed problems; it asks nothing of Q but that it is positive semidefinite, and nothing
-// of the constraints.
+// solve.h, which serves well-posed problems; it asks nothing of Q but that it is positive semidefinite, and
+// nothing of the constraints.
 #pragma once
 
 #include "solver/homogeneous.h"
@@ -11,9 +11,10 @@ struct GeneralSettings {
   double tolerance = 1e-8;
   int max_iterations = 50;
   bool polish = true;
-  double smoothing = 0;    ///< > 0: differentiate where every λs is this
-  bool only_guess = false;   ///< stop where the guess does not lead to the solution
-  double indefinite = 1e-9;  ///< negative eigenvalue of Q that counts as rounding, relative to its largest element
+  double smoothing = 0;     ///< > 0: differentiate where every λs is this
+  bool only_guess = false;  ///< stop where the guess does not lead to the solution
+  double indefinite =
+      1e-9;  ///< negative eigenvalue of Q that counts as rounding, relative to its largest element
 };
 
 /// Numbers of one problem in the caller's units. What the problem does not have is null.
@@ -57,9 +58,9 @@ class General {
         state(scratch.template take<signed char>(static_cast<std::size_t>(data.rows))),
         work(GeneralKkt<B>::zeros(scratch, d.n)) {}
 
-  /// Takes the numbers of `problem`, which it changes. Writes the solution; `differentiated`, the point where the
-  /// derivative is taken, differs from it with `smoothing` alone. `guess`: a solution to start from, or null. What
-  /// `differentiate` needs stays behind.
+  /// Takes the numbers of `problem`, which it changes. Writes the solution; `differentiated`, the point where
+  /// the derivative is taken, differs from it with `smoothing` alone. `guess`: a solution to start from, or
+  /// null. What `differentiate` needs stays behind.
   OPTNET_LARGE_FUNCTION GeneralReport solve(const PlainProblem& problem, const GeneralSettings& settings,
                                             const GeneralVectors* guess, const GeneralVectors& solution,
                                             const GeneralVectors& differentiated) {
@@ -102,24 +103,32 @@ class General {
     return report;
   }
 
-  /// With the KKT matrix K of the point of differentiation: out ← −K⁻¹ in. Both in the units of gradients with
-  /// respect to the solution in, data out (backward), or, `forward`, of the equations' derivatives in, the solution's
-  /// out. Returns the residual relative to `in`.
-  OPTNET_LARGE_FUNCTION Real differentiate(const GeneralVectors& in, const GeneralVectors& out, bool forward) {
+  /// With the KKT matrix K of the point of differentiation: out ← −K⁻¹ in. Both in the units of gradients
+  /// with respect to the solution in, data out (backward), or, `forward`, of the equations' derivatives in,
+  /// the solution's out. Returns the residual relative to `in`.
+  OPTNET_LARGE_FUNCTION Real differentiate(const GeneralVectors& in, const GeneralVectors& out,
+                                           bool forward) {
     resume();
     const int n = data.d.n, q = data.d.q;
     const Scales& scales = data.scales;
     const bool none = outcome->derivative == GeneralDerivative::kNone;
-    const auto of_z = [&](int j, bool flip) { return forward != flip ? scales.cost * scales.column[j] : scales.column[j]; };
-    const auto of_nu = [&](int k, bool flip) { return forward != flip ? scales.row_A[k] : scales.row_A[k] / scales.cost; };
-    const auto of_row = [&](int i, bool flip) { return forward != flip ? 1 / data.value_scale(i) : data.multiplier_scale(i); };
+    const auto of_z = [&](int j, bool flip) {
+      return forward != flip ? scales.cost * scales.column[j] : scales.column[j];
+    };
+    const auto of_nu = [&](int k, bool flip) {
+      return forward != flip ? scales.row_A[k] : scales.row_A[k] / scales.cost;
+    };
+    const auto of_row = [&](int i, bool flip) {
+      return forward != flip ? 1 / data.value_scale(i) : data.multiplier_scale(i);
+    };
     const auto given = [&](int i, bool upper) { return multiplier_of(in, i, upper) * of_row(i, false); };
     Vector& v = direction;
     b.each(n, [&](int j) { v.x[j] = -of_z(j, false) * in.z[j]; });
     b.each(kkt.stiff_rows, [&](int k) {
       const int row = kkt.stiff[k];
-      v.nu[k] = row < q ? -of_nu(row, false) * in.nu[row]
-                        : side[k] > 0 ? -given(row - q, true) : given(row - q, false);
+      v.nu[k] = row < q       ? -of_nu(row, false) * in.nu[row]
+                : side[k] > 0 ? -given(row - q, true)
+                              : given(row - q, false);
     });
     b.each(data.rows, [&](int i) {
       v.y[i] = kkt.D[i] > 0 ? (D_l[i] * given(i, false) - D_u[i] * given(i, true)) / kkt.D[i] : Real(0);
@@ -135,7 +144,8 @@ class General {
     b.each(n, [&](int j) { out.z[j] = v.x[j] * of_z(j, true); });
     data.multiply(b, v.x, method.Cx);
     b.each(data.rows, [&](int i) {
-      const Real upper = D_u[i] * (method.Cx[i] + given(i, true)), lower = D_l[i] * (given(i, false) - method.Cx[i]);
+      const Real upper = D_u[i] * (method.Cx[i] + given(i, true)),
+                 lower = D_l[i] * (given(i, false) - method.Cx[i]);
       const bool small_upper = D_u[i] <= D_l[i];
       put(out, i, true, (small_upper ? upper : v.y[i] + lower) * of_row(i, true));
       put(out, i, false, (small_upper ? upper - v.y[i] : lower) * of_row(i, true));
@@ -172,8 +182,8 @@ class General {
   Real* work;
   int base_rows = 0;  ///< of S: what must hold with equality whatever the solution
 
-  /// Iterates until a solution, then solves on its active set; where that fails, goes on. True: `polished` has the
-  /// solution; otherwise method.at.
+  /// Iterates until a solution, then solves on its active set; where that fails, goes on. True: `polished`
+  /// has the solution; otherwise method.at.
   OPTNET_FUNCTION bool iterate(const GeneralSettings& settings, GeneralReport& report) {
     double tolerance = settings.tolerance;
     for (int round = 0; round < kPolishRounds; ++round) {
@@ -216,8 +226,8 @@ class General {
     return polish(tolerance, 1, report);
   }
 
-  /// The equality-constrained problem of the active rows, from method.at, into `polished`. Rows that turn out to be
-  /// wrong are exchanged, a few times. True: it is the solution, and better than what was there.
+  /// The equality-constrained problem of the active rows, from method.at, into `polished`. Rows that turn out
+  /// to be wrong are exchanged, a few times. True: it is the solution, and better than what was there.
   OPTNET_LARGE_FUNCTION bool polish(double tolerance, int attempts, GeneralReport& report) {
     const Point& from = method.at;
     for (int i = 0; i < data.rows; ++i) {
@@ -269,8 +279,8 @@ class General {
     }
   }
 
-  /// Multipliers and slacks of the active set's solution; those of the wrong sign up to rounding become 0, and rows
-  /// that are wrong beyond change sides. Returns how many.
+  /// Multipliers and slacks of the active set's solution; those of the wrong sign up to rounding become 0,
+  /// and rows that are wrong beyond change sides. Returns how many.
   OPTNET_FUNCTION int exchange(Point& x) {
     const Real allowed(kSignRounding);
     data.multiply(b, x.v.x, method.Cx);
@@ -287,8 +297,8 @@ class General {
         state[i] = -1;
       }
     }
-    const Real most = kkt.stiff_rows > 0
-                          ? Real(1) + b.max(kkt.stiff_rows, [&](int k) { return abs(x.v.nu[k]); }) : Real(1);
+    const Real most =
+        kkt.stiff_rows > 0 ? Real(1) + b.max(kkt.stiff_rows, [&](int k) { return abs(x.v.nu[k]); }) : Real(1);
     for (int k = base_rows; k < kkt.stiff_rows; ++k) {
       const int row = kkt.stiff[k] - data.d.q;
       if (side[k] * x.v.nu[k] >= 0) continue;
@@ -319,8 +329,8 @@ class General {
     kkt.gather(b);
   }
 
-  /// After `polish`: rows that are active or not by less than can be told get the weight that the iterations left
-  /// them with.
+  /// After `polish`: rows that are active or not by less than can be told get the weight that the iterations
+  /// left them with.
   OPTNET_FUNCTION GeneralDerivative weigh_weak_rows() {
     const Real weak(kWeaklyActive);
     bool any = false;
@@ -409,8 +419,10 @@ class General {
     if (to.slack) {
       data.multiply(b, x.v.x, method.Cx);
       b.each(data.d.m, [&](int i) {
-        const Real slack = data.has_u[i] > 0 && dual == Real(1) ? x.s.u[i] : data.u[i] - primal * method.Cx[i];
-        to.slack[i] = data.plain.h && abs(data.plain.h[i]) < Real(kInfinite) ? slack * data.value_scale(i) : kNoBound;
+        const Real slack =
+            data.has_u[i] > 0 && dual == Real(1) ? x.s.u[i] : data.u[i] - primal * method.Cx[i];
+        to.slack[i] =
+            data.plain.h && abs(data.plain.h[i]) < Real(kInfinite) ? slack * data.value_scale(i) : kNoBound;
       });
     }
     for (int k = 0; k < base_rows; ++k) {
@@ -425,8 +437,8 @@ class General {
     }
   }
 
-  /// The proof, normalised to the value −1. Beside multipliers, z is the last iterate; beside a direction, multipliers
-  /// are 0.
+  /// The proof, normalised to the value −1. Beside multipliers, z is the last iterate; beside a direction,
+  /// multipliers are 0.
   OPTNET_FUNCTION void write_certificate(Ending ending, const GeneralVectors& to) {
     const Real cost(data.scales.cost);
     if (ending == Ending::kPrimalInfeasible) {

@@ -2,7 +2,8 @@
 //     | Q   Sᵀ   Cᵀ  | |x|   |rx|
 //     | S   0    0   | |ν| = |rs|      D = diag of weights ≥ 0; a row of weight 0 has y = 0
 //     | C   0   −D⁻¹ | |y|   |ry|
-// where S holds the rows that must hold with equality: A's, and some of C's. Whatever the ranks of Q, S and C,
+// where S holds the rows that must hold with equality: A's, and some of C's. Whatever the ranks of Q, S and
+// C,
 //     H = Q + ρI + SᵀS + CᵀDC = L Lᵀ,   Yₛ = S L⁻ᵀ,   E = Yₛ Yₛᵀ + δI = Lₑ Lₑᵀ
 // exist, and what ρ and δ change is undone by iterative refinement against the system as it is.
 #pragma once
@@ -70,21 +71,23 @@ class GeneralKkt {
   }
 
   Real accuracy = kRefined;  ///< of solutions: their residual relative to the right-hand side
-  int* stiff;         ///< what S consists of: k for row k of A, q + i for row i of C
+  int* stiff;                ///< what S consists of: k for row k of A, q + i for row i of C
   int stiff_rows = 0;
-  Real* D;            ///< weights of C's rows; 0 for those in S
+  Real* D;                 ///< weights of C's rows; 0 for those in S
   Real *keep_x, *keep_nu;  ///< 0 for what was dropped, else 1
 
-  /// Whether Q is positive semidefinite, up to `allowed` of its largest diagonal element. Overwrites the factors.
+  /// Whether Q is positive semidefinite, up to `allowed` of its largest diagonal element. Overwrites the
+  /// factors.
   OPTNET_FUNCTION bool semidefinite(const B& b, Real allowed) {
     b.set(L, [&](int i, int j) { return data.plain.Q[static_cast<std::size_t>(i) * n + j]; });
     b.diagonal(L, keep_x);
     const Real most = b.max(n, [&](int j) { return abs(keep_x[j]); });
-    if (!(most > Real(0))) return b.max(n, [&](int j) {
-      Real row(0);
-      for (int k = 0; k < n; ++k) row = max(row, abs(data.plain.Q[static_cast<std::size_t>(j) * n + k]));
-      return row;
-    }) == Real(0);
+    if (!(most > Real(0)))
+      return b.max(n, [&](int j) {
+        Real row(0);
+        for (int k = 0; k < n; ++k) row = max(row, abs(data.plain.Q[static_cast<std::size_t>(j) * n + k]));
+        return row;
+      }) == Real(0);
     b.add_diagonal(L, [&](int) { return allowed * most; });
     return b.factor(L, L, Real(0));
   }
@@ -109,7 +112,8 @@ class GeneralKkt {
     b.each(n, [&](int j) { keep_x[j] = 1; });
     b.each(stiff_rows, [&](int k) { keep_nu[k] = 1; });
     bool definite = false;
-    for (Real shift = kPrimalShift; !definite && shift <= kLargestShift; shift *= 100) {  // rounding may need more
+    for (Real shift = kPrimalShift; !definite && shift <= kLargestShift;
+         shift *= 100) {  // rounding may need more
       assemble(b, shift);
       definite = b.factor(L, L, Real(0));
     }
@@ -122,8 +126,8 @@ class GeneralKkt {
     return definite;
   }
 
-  /// The same without shifts. Where the system is singular, variables whose pivot vanishes are held fixed, and
-  /// rows of S that depend on those before them are left out: the solution is 0 there.
+  /// The same without shifts. Where the system is singular, variables whose pivot vanishes are held fixed,
+  /// and rows of S that depend on those before them are left out: the solution is 0 there.
   OPTNET_LARGE_FUNCTION void factor_dropping(const B& b) {
     gather(b);
     assemble(b, Real(0));
@@ -178,7 +182,8 @@ class GeneralKkt {
   OPTNET_FUNCTION Real size(const B& b, const Vector& v) const {
     Real most = b.max(n, [&](int j) { return abs(v.x[j]); });
     if (stiff_rows > 0) most = max(most, b.max(stiff_rows, [&](int k) { return abs(v.nu[k]); }));
-    if (data.rows > 0) most = max(most, b.max(data.rows, [&](int i) { return abs(v.y[i]) * min(D[i], Real(1)); }));
+    if (data.rows > 0)
+      most = max(most, b.max(data.rows, [&](int i) { return abs(v.y[i]) * min(D[i], Real(1)); }));
     return most;
   }
   OPTNET_FUNCTION void copy(const B& b, const Vector& from, const Vector& to) const {

@@ -44,10 +44,11 @@ struct Scales {
   double cost = 1;
 };
 
-/// Ruiz's equilibration (2001), in place: rows and columns of the KKT matrix | Q Cᵀ Aᵀ | get a largest element
-/// near 1. `work`: n. Each of `backend`'s threads takes rows or columns of its own.
+/// Ruiz's equilibration (2001), in place: rows and columns of the KKT matrix | Q Cᵀ Aᵀ | get a largest
+/// element near 1. `work`: n. Each of `backend`'s threads takes rows or columns of its own.
 template <class B>
-OPTNET_FUNCTION void equilibrate(const B& backend, const PlainProblem& problem, Scales& scales, double* work) {
+OPTNET_FUNCTION void equilibrate(const B& backend, const PlainProblem& problem, Scales& scales,
+                                 double* work) {
   const int n = problem.d.n, m = problem.d.m, q = problem.d.q;
   const auto at = [n](int i, int j) { return static_cast<std::size_t>(i) * n + j; };
   backend.each(n, [&](int j) { scales.column[j] = 1; });
@@ -149,12 +150,12 @@ struct GeneralData {
       for (int j = 0; j < n; ++j) largest = max(largest, abs(row[j]));
       return largest > 0 ? largest : 1;
     };
-    backend.each(rows, [&](int i) {
-      unit[i] = i < d.m ? norm(plain.G + static_cast<std::size_t>(i) * n) : 1.0;
-    });
+    backend.each(rows,
+                 [&](int i) { unit[i] = i < d.m ? norm(plain.G + static_cast<std::size_t>(i) * n) : 1.0; });
     backend.each(d.q, [&](int k) { unit_A[k] = norm(plain.A + static_cast<std::size_t>(k) * n); });
     equilibrate(backend, plain, scales, work);
-    backend.set(Q, [&](int i, int j) { return plain.Q ? plain.Q[static_cast<std::size_t>(i) * n + j] : 0.0; });
+    backend.set(Q,
+                [&](int i, int j) { return plain.Q ? plain.Q[static_cast<std::size_t>(i) * n + j] : 0.0; });
     backend.set(G, [&](int i, int j) { return plain.G[static_cast<std::size_t>(i) * n + j]; });
     backend.set(A, [&](int i, int j) { return plain.A[static_cast<std::size_t>(i) * n + j]; });
     backend.each(n, [&](int j) { p[j] = plain.p[j]; });

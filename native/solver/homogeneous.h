@@ -2,7 +2,8 @@
 // certificates of infeasibility are limits of the same iteration.
 //     Qx + Sᵀν + Cᵀ(zᵤ − zₗ) + pτ = 0      Sx = sτ       κ + pᵀx + sᵀν + uᵀzᵤ − lᵀzₗ + xᵀQx/τ = 0
 //      Cx + sᵤ = uτ,  −Cx + sₗ = −lτ,      sᵤ∘zᵤ = 0,  sₗ∘zₗ = 0,  κτ = 0,      sᵤ, zᵤ, sₗ, zₗ, κ, τ ≥ 0
-// With τ > 0 at the end, x/τ solves the problem; with κ > 0, x or the multipliers prove that it has no solution.
+// With τ > 0 at the end, x/τ solves the problem; with κ > 0, x or the multipliers prove that it has no
+// solution.
 #pragma once
 
 #include "solver/general_kkt.h"
@@ -42,8 +43,7 @@ class Homogeneous {
     constant = kkt.vector(scratch);
     residual = kkt.vector(scratch);
     for (Sides* v : {&residual_sides, &constant_z, &target, &center_}) *v = this->sides(scratch);
-    for (Real** v : {&Qx, &transposed, &size, &Qxi, &difference})
-      *v = GeneralKkt<B>::zeros(scratch, n);
+    for (Real** v : {&Qx, &transposed, &size, &Qxi, &difference}) *v = GeneralKkt<B>::zeros(scratch, n);
     Cx = GeneralKkt<B>::zeros(scratch, rows);
     right_stiff = GeneralKkt<B>::zeros(scratch, data.d.q + rows);
   }
@@ -53,8 +53,8 @@ class Homogeneous {
     return {kkt.vector(arena), sides(arena), sides(arena)};
   }
 
-  Point at;         ///< current; at the end the best
-  Real* transposed; ///< Sᵀν + Cᵀy at the last measure
+  Point at;          ///< current; at the end the best
+  Real* transposed;  ///< Sᵀν + Cᵀy at the last measure
   Real *Qx, *Cx;
 
   /// Which sides of C's rows are inequalities, hence the number of complementary pairs. Rows that must hold
@@ -68,8 +68,8 @@ class Homogeneous {
     }
   }
 
-  /// From nothing, or, not `fresh`, from where the last run left off, to a solution, a certificate, or as far as it
-  /// gets.
+  /// From nothing, or, not `fresh`, from where the last run left off, to a solution, a certificate, or as far
+  /// as it gets.
   OPTNET_LARGE_FUNCTION Ending run(double tolerance, int max_iterations, int& iterations, bool fresh) {
     if (fresh) {
       start();
@@ -198,7 +198,9 @@ class Homogeneous {
         center_.u[i] = data.has_u[i] * (at.s.u[i] * at.z.u[i] - target);
         center_.l[i] = data.has_l[i] * (at.s.l[i] * at.z.l[i] - target);
       });
-      const Real off = rows > 0 ? b.max(rows, [&](int i) { return max(abs(center_.u[i]), abs(center_.l[i])); }) / target : Real(0);
+      const Real off =
+          rows > 0 ? b.max(rows, [&](int i) { return max(abs(center_.u[i]), abs(center_.l[i])); }) / target
+                   : Real(0);
       const Real error = max(off, b.max(n, [&](int j) { return abs(residual.x[j]); }));
       if (error <= kCentered || (iteration > 3 && error < Real(1e-6) && error > Real(0.5) * last)) break;
       last = error;
@@ -217,7 +219,8 @@ class Homogeneous {
       const Real left = b.max(n, [&](int j) { return abs(transposed[j]); });
       Real largest(0);
       if (rows > 0) largest = b.max(rows, [&](int i) { return max(x.z.u[i], x.z.l[i]); });
-      if (kkt.stiff_rows > 0) largest = max(largest, b.max(kkt.stiff_rows, [&](int k) { return abs(x.v.nu[k]); }));
+      if (kkt.stiff_rows > 0)
+        largest = max(largest, b.max(kkt.stiff_rows, [&](int k) { return abs(x.v.nu[k]); }));
       const bool rounded = left <= kCertificateRounding * largest && left <= kRoundedCertificate * value;
       if (left <= kCertificate * value || rounded) return Ending::kPrimalInfeasible;
     }
@@ -229,7 +232,8 @@ class Homogeneous {
         outside = b.max(kkt.stiff_rows, [&](int k) { return abs(residual.nu[k] + right_stiff[k] * x.tau); });
       }
       if (rows > 0) {
-        outside = max(outside, b.max(rows, [&](int i) { return max(data.has_u[i] * Cx[i], -data.has_l[i] * Cx[i]); }));
+        outside = max(outside,
+                      b.max(rows, [&](int i) { return max(data.has_u[i] * Cx[i], -data.has_l[i] * Cx[i]); }));
       }
       const bool straight = max(curved * kStraighter, outside) <= kCertificate * along;
       const bool endless = x.tau <= kEndless * x.kappa && max(curved, outside) <= kEndlessCertificate * along;
@@ -254,21 +258,25 @@ class Homogeneous {
     return {GeneralKkt<B>::zeros(arena, rows), GeneralKkt<B>::zeros(arena, rows)};
   }
 
-  /// The least-squares point with all rows active, s − z = u − Cx there, pushed inside: as far as the rows are
-  /// violated, and as far as the farthest of them is inside, but for rows that are inside by far, which would take
-  /// the others with them.
+  /// The least-squares point with all rows active, s − z = u − Cx there, pushed inside: as far as the rows
+  /// are violated, and as far as the farthest of them is inside, but for rows that are inside by far, which
+  /// would take the others with them.
   OPTNET_FUNCTION void start() {
     // Rows with a huge right-hand side would take the point there.
     const auto weight = [](Real has, Real right) {
       return has * min(Real(1), Real(1e6) / max(right * right, Real(1)));
     };
-    b.each(rows, [&](int i) { kkt.D[i] = weight(data.has_u[i], data.u[i]) + weight(data.has_l[i], data.l[i]); });
+    b.each(rows,
+           [&](int i) { kkt.D[i] = weight(data.has_u[i], data.u[i]) + weight(data.has_l[i], data.l[i]); });
     kkt.factor(b);
     Vector& v = at.v;
     b.each(n, [&](int j) { v.x[j] = -data.p[j]; });
     b.each(kkt.stiff_rows, [&](int k) { v.nu[k] = right_stiff[k]; });
-    b.each(rows, [&](int i) { 
-      v.y[i] = kkt.D[i] > 0 ? (weight(data.has_u[i], data.u[i]) * data.u[i] + weight(data.has_l[i], data.l[i]) * data.l[i]) / kkt.D[i] : Real(0);
+    b.each(rows, [&](int i) {
+      v.y[i] = kkt.D[i] > 0 ? (weight(data.has_u[i], data.u[i]) * data.u[i] +
+                               weight(data.has_l[i], data.l[i]) * data.l[i]) /
+                                  kkt.D[i]
+                            : Real(0);
     });
     kkt.solve(b, v);
     data.multiply(b, v.x, Cx);
@@ -310,13 +318,12 @@ class Homogeneous {
     solve_rows(constant, constant_z);
     b.each(n, [&](int j) { size[j] = constant.x[j] - at.v.x[j] / at.tau; });
     b.multiply_symmetric(data.Q, size, difference);
-    const Real curvature = b.sum(n, [&](int j) { return size[j] * difference[j]; }) +
-                           b.sum(rows, [&](int i) {
-                             Real sum(0);
-                             if (data.has_u[i] > 0) sum += at.s.u[i] / at.z.u[i] * constant_z.u[i] * constant_z.u[i];
-                             if (data.has_l[i] > 0) sum += at.s.l[i] / at.z.l[i] * constant_z.l[i] * constant_z.l[i];
-                             return sum;
-                           });
+    const Real curvature = b.sum(n, [&](int j) { return size[j] * difference[j]; }) + b.sum(rows, [&](int i) {
+      Real sum(0);
+      if (data.has_u[i] > 0) sum += at.s.u[i] / at.z.u[i] * constant_z.u[i] * constant_z.u[i];
+      if (data.has_l[i] > 0) sum += at.s.l[i] / at.z.l[i] * constant_z.l[i] * constant_z.l[i];
+      return sum;
+    });
     // What the solution leaves of its right-hand side: with inconsistent rows of S it is not small.
     const Vector& left = kkt.last_error();
     const Real inexact = b.sum(n, [&](int j) { return left.x[j] * constant.x[j]; }) -
@@ -395,10 +402,9 @@ class Homogeneous {
       target.l[i] = data.has_l[i] > 0 ? center_.l[i] / at.z.l[i] - eta * residual_sides.l[i] : Real(0);
     });
     solve_rows(v, step.z);
-    const Real along =
-        b.sum(n, [&](int j) { return (data.p[j] + Real(2) * Qxi[j]) * v.x[j]; }) +
-        b.sum(kkt.stiff_rows, [&](int k) { return right_stiff[k] * v.nu[k]; }) +
-        b.sum(rows, [&](int i) { return data.u[i] * step.z.u[i] - data.l[i] * step.z.l[i]; });
+    const Real along = b.sum(n, [&](int j) { return (data.p[j] + Real(2) * Qxi[j]) * v.x[j]; }) +
+                       b.sum(kkt.stiff_rows, [&](int k) { return right_stiff[k] * v.nu[k]; }) +
+                       b.sum(rows, [&](int i) { return data.u[i] * step.z.u[i] - data.l[i] * step.z.l[i]; });
     step.tau = homogeneous ? (eta * residual_tau - center_tau / at.tau + along) / slope : Real(0);
     step.kappa = homogeneous ? -(center_tau + at.kappa * step.tau) / at.tau : Real(0);
     if (homogeneous) {
@@ -462,15 +468,18 @@ class Homogeneous {
       }));
       e.scaled = max(e.scaled, b.max(rows, [&](int i) {
         const Real scale = data.value_scale(i);
-        return max(row_error(residual_sides.u[i], scale, data.unit[i], max(abs(data.u[i]) * x.tau, x.s.u[i])),
-                   row_error(residual_sides.l[i], scale, data.unit[i], max(abs(data.l[i]) * x.tau, x.s.l[i])));
+        return max(
+            row_error(residual_sides.u[i], scale, data.unit[i], max(abs(data.u[i]) * x.tau, x.s.u[i])),
+            row_error(residual_sides.l[i], scale, data.unit[i], max(abs(data.l[i]) * x.tau, x.s.l[i])));
       }));
-      total += b.sum(rows, [&](int i) { return abs(x.v.y[i]) + abs(residual_sides.u[i]) + abs(residual_sides.l[i]); });
+      total += b.sum(
+          rows, [&](int i) { return abs(x.v.y[i]) + abs(residual_sides.u[i]) + abs(residual_sides.l[i]); });
     }
     if (sides_count > 0) {
       const Real mean = inverse / (data.scales.cost * Real(sides_count));
       e.gap = pairs * inverse * mean;
-      const Real sum = b.sum(rows, [&](int i) { return abs(data.u[i]) * x.z.u[i] + abs(data.l[i]) * x.z.l[i]; });
+      const Real sum =
+          b.sum(rows, [&](int i) { return abs(data.u[i]) * x.z.u[i] + abs(data.l[i]) * x.z.l[i]; });
       e.scaled = max(e.scaled, e.gap / (one + relative * sum * mean));
     }
     e.objective = (Real(0.5) * xQx * inverse + px) * inverse / data.scales.cost;

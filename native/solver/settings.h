@@ -104,8 +104,8 @@ constexpr double kVanishingPivot = 20.0;
 
 /// Iterations without a better iterate before a general problem is given up.
 constexpr int kGeneralPatience = 15;
-/// What a certificate may leave of its equations, relative to its value, in the scaled problem: 1e-10 says that no
-/// point within 1e10 is feasible …
+/// What a certificate may leave of its equations, relative to its value, in the scaled problem: 1e-10 says
+/// that no point within 1e10 is feasible …
 constexpr double kCertificate = 1e-10;
 /// … or more, as far as it is rounding: relative to the largest multiplier, and to its value.
 constexpr double kCertificateRounding = 1e-14;
@@ -118,8 +118,8 @@ constexpr double kEndlessCertificate = 1e-9;
 
 /// From this scaled error on, the active set is worth a try …
 constexpr double kPolishable = 1e-4;
-/// … with so many exchanges of rows, and, where that fails, after iterating on to a hundredth of the tolerance, so
-/// often.
+/// … with so many exchanges of rows, and, where that fails, after iterating on to a hundredth of the
+/// tolerance, so often.
 constexpr int kPolishAttempts = 4;
 constexpr int kPolishRounds = 3;
 /// Multiplier and slack (of the scaled problem) below which nobody can tell whether a row is active.

@@ -4,6 +4,7 @@
 const fs = require('node:fs');
 const Module = require('node:module');
 const path = require('node:path');
+const prettier = require('prettier');
 const ts = require('typescript');
 const { root } = require('./setup/run.cjs');
 
@@ -34,10 +35,10 @@ const table = [
   .map((cells) => `| ${cells.join(' | ')} |`)
   .join('\n');
 
-const file = path.join(root, 'docs', 'accuracy.md');
-fs.writeFileSync(
-  file,
-  `# Accuracy
+write(path.join(root, 'docs', 'accuracy.md'));
+
+async function write(file) {
+  const text = `# Accuracy
 
 The problems of the Maros–Mészáros test set with at most 200 variables and 1000 rows, each solved at the default settings.
 Written by \`node scripts/accuracy.cjs\`.
@@ -47,13 +48,15 @@ computed from the data, apart from the solver. The objective's error is relative
 below 0.01. The margin is the least max(λᵢ, sᵢ): how far the active set is from changing. \`derivative\` says what gradients are
 those of.
 
-${solved.length} of ${rows.length} are solved; the largest residuals of these are ${most('primal')} (primal), ${most('dual')} (dual) and ${most('gap')} (gap), and the largest
-error of the objective is ${most('objectiveError')}.
+${solved.length} of ${rows.length} are solved; the largest residuals of these are ${most('primal')} (primal), ${most('dual')} (dual) and
+${most('gap')} (gap), and the largest error of the objective is ${most('objectiveError')}.
 
 ${table}
-`,
-);
-console.log(`${path.relative(root, file)}: ${solved.length} of ${rows.length} solved`);
+`;
+  const style = await prettier.resolveConfig(file);
+  fs.writeFileSync(file, await prettier.format(text, { ...style, filepath: file }));
+  console.log(`${path.relative(root, file)}: ${solved.length} of ${rows.length} solved`);
+}
 
 function scientific(value) {
   return value === 0 ? '0' : value.toExponential(1);
@@ -67,7 +70,10 @@ function requireTypeScript(name) {
     esModuleInterop: true,
   };
   require.extensions['.ts'] = (module, file) => {
-    const { outputText } = ts.transpileModule(fs.readFileSync(file, 'utf8'), { compilerOptions, fileName: file });
+    const { outputText } = ts.transpileModule(fs.readFileSync(file, 'utf8'), {
+      compilerOptions,
+      fileName: file,
+    });
     module._compile(outputText, file);
   };
   // Sources import each other by the names that they are compiled to.

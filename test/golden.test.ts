@@ -296,6 +296,19 @@ describe('at the default settings they are as accurate, as the active set is sol
   });
 });
 
+describe('the margin is the known one, and the derivative that of the active set:', () => {
+  // Of rows that are there twice, the multiplier's split decides.
+  const unique = ordinary.filter(({ groups }) => groups === undefined);
+
+  it.each(unique.map((golden) => [golden.name, golden] as const))('%s', (_, golden) => {
+    using solution = qpSolveBatchSync(asProblem(golden));
+    const known = Math.min(golden.minActiveMultiplier ?? Infinity, golden.minInactiveSlack ?? Infinity);
+    expect(solution.derivative).toEqual(['activeSet']);
+    if (known < Infinity) expectWithin({ margin: Math.abs(solution.margin[0]! - known) }, 1e-7);
+    else expect(solution.margin[0]).toBe(Infinity);
+  });
+});
+
 describe('without that, at the default tolerance, or a tighter one where the active set is nearly undecided, they are near:', () => {
   const near = [...ordinary, ...solvable.filter(({ kind }) => kind === 'large slack')];
 

@@ -395,10 +395,13 @@ function substitute(a: Float64Array, order: Int32Array, right: Float64Array, siz
   return x;
 }
 
-/** Solves Mx = v for a row-major M, in doubles. */
+/** Solves Mx = v for a symmetric M, in doubles. */
 export function linearSolve(M: Float64Array, v: Float64Array): Float64Array {
-  const factors = M.slice();
+  const size = v.length;
+  const scale = equilibration(M, size);
+  const factors = M.map((x, at) => x * scale[Math.floor(at / size)]! * scale[at % size]!);
   const order = Int32Array.from(v, (_, i) => i);
-  if (factor(factors, order, v.length) < v.length) throw new Error('the matrix is singular');
-  return substitute(factors, order, v, v.length);
+  if (factor(factors, order, size) < size) throw new Error('the matrix is singular');
+  const right = v.map((x, i) => x * scale[i]!);
+  return substitute(factors, order, right, size).map((x, i) => x * scale[i]!);
 }

@@ -28,13 +28,12 @@ void store(const double* from, int size, void* to, std::size_t i, DType dtype) {
   }
 }
 
-Status status_of(const GeneralReport& report, const Settings& settings) {
+Status status_of(const GeneralReport& report, int max_iterations) {
   switch (report.ending) {
     case Ending::kSolved: return Status::kSolved;
     case Ending::kPrimalInfeasible: return Status::kPrimalInfeasible;
     case Ending::kDualInfeasible: return Status::kDualInfeasible;
-    default:
-      return report.iterations >= settings.max_iterations ? Status::kMaxIterations : Status::kNumericalError;
+    default: return report.iterations >= max_iterations ? Status::kMaxIterations : Status::kNumericalError;
   }
 }
 
@@ -81,8 +80,12 @@ Failure check_symmetric(const T* Q, std::size_t index, int n, DType dtype) {
 /// Weight of the shifts' squares, beside the largest number of the objective: the shifts are the least to
 /// this.
 constexpr double kShiftWeight = 1e8;
-/// At least so many iterations: numbers so far apart take more.
+/// The first weight that is tried, and the factor to the next.
+constexpr double kFirstShiftWeight = 1e2;
+constexpr double kShiftWeightStep = 1e3;
+/// At least so many iterations, and exchanges of active rows from one weight to the next.
 constexpr int kShiftIterations = 200;
+constexpr int kShiftAttempts = 8;
 
 }  // namespace
 
@@ -339,32 +342,24 @@ GeneralBatch::Result GeneralBatch::solve_closest(const Task& task, const PlainPr
     elastic.A = arena.take<double>(q * N);
     if (problem.lb) elastic.lb = arena.take<double>(N);
     if (problem.ub) elastic.ub = arena.take<double>(N);
-    elastic.h = problem.h;
-    elastic.gl = problem.gl;
-    elastic.b = problem.b;
+    if (problem.h) elastic.h = arena.take<double>(m);
+    if (problem.gl) elastic.gl = arena.take<double>(m);
+    elastic.b = arena.take<double>(q);
   };
   Arena counted;
   PlainProblem elastic;
   lay_out(counted, elastic);
-  for (int k = 0; k < 2; ++k) Vectors(elastic_d_, counted);
+  for (int k = 0; k < 3; ++k) Vectors(elastic_d_, counted);
   const std::size_t bytes = sum(counted.used(), footprint.scratch);
   if (!pool_->take(bytes, scratch) || !pool_->take(footprint.kept, kept)) return Result::kNoMemory;
   Arena arena(scratch.data());
   lay_out(arena, elastic);
-  const Vectors solution(elastic_d_, arena), at(elastic_d_, arena);
-  for (const Vectors* v : {&solution, &at}) v->clear(elastic_d_);
+  const Vectors solution(elastic_d_, arena), at(elastic_d_, arena), start(elastic_d_, arena);
+  for (const Vectors* v : {&solution, &at, &start}) v->clear(elastic_d_);
+  GeneralUnit::Memory memory;
+  memory.kept = kept.data();
+  memory.scratch = arena.take<std::byte>(footprint.scratch);
 
-  double largest = 0;
-  for (std::size_t k = 0; problem.Q && k < n * n; ++k) largest = std::max(largest, std::abs(problem.Q[k]));
-  for (std::size_t k = 0; k < n; ++k) largest = std::max(largest, std::abs(problem.p[k]));
-  const double weight = largest > 0 ? kShiftWeight * largest : 1;
-  std::fill_n(elastic.Q, N * N, 0.0);
-  std::fill_n(elastic.p, N, 0.0);
-  for (std::size_t r = 0; r < n; ++r) {
-    if (problem.Q) std::copy_n(problem.Q + r * n, n, elastic.Q + r * N);
-    elastic.p[r] = problem.p[r];
-  }
-  for (std::size_t r = n; r < N; ++r) elastic.Q[r * N + r] = weight;
   const auto rows = [&](const double* from, std::size_t count, double* to, std::size_t shifts) {
     std::fill_n(to, count * N, 0.0);
     for (std::size_t r = 0; r < count; ++r) {
@@ -372,21 +367,55 @@ GeneralBatch::Result GeneralBatch::solve_closest(const Task& task, const PlainPr
       to[r * N + shifts + r] = -1;
     }
   };
-  rows(problem.G, m, elastic.G, n);
-  rows(problem.A, q, elastic.A, n + m);
-  const auto bounds = [&](const double* from, double* to, double none) {
-    if (!from) return;
-    std::copy_n(from, n, to);
-    std::fill_n(to + n, m + q, none);
+  const auto copy_of = [](const double* from, std::size_t count, double* to) {
+    if (from) std::copy_n(from, count, to);
   };
-  bounds(problem.lb, elastic.lb, -kInfinity);
-  bounds(problem.ub, elastic.ub, kInfinity);
+  const auto fill = [&](double weight) {
+    std::fill_n(elastic.Q, N * N, 0.0);
+    std::fill_n(elastic.p, N, 0.0);
+    for (std::size_t r = 0; r < n; ++r)
+      copy_of(problem.Q ? problem.Q + r * n : nullptr, n, elastic.Q + r * N);
+    for (std::size_t r = n; r < N; ++r) elastic.Q[r * N + r] = weight;
+    copy_of(problem.p, n, elastic.p);
+    rows(problem.G, m, elastic.G, n);
+    rows(problem.A, q, elastic.A, n + m);
+    copy_of(problem.h, m, elastic.h);
+    copy_of(problem.gl, m, elastic.gl);
+    copy_of(problem.b, q, elastic.b);
+    copy_of(problem.lb, n, elastic.lb);
+    copy_of(problem.ub, n, elastic.ub);
+    if (elastic.lb) std::fill_n(elastic.lb + n, m + q, -kInfinity);
+    if (elastic.ub) std::fill_n(elastic.ub + n, m + q, kInfinity);
+  };
 
-  GeneralUnit::Memory memory;
-  memory.kept = kept.data();
-  memory.scratch = arena.take<std::byte>(footprint.scratch);
-  GeneralReport report =
-      elastic_->solve(memory, elastic, solver_settings({}), nullptr, solution.all(), at.all());
+  // The active rows are those of smaller weights, with which the problem is better conditioned.
+  double largest = 0;
+  for (std::size_t k = 0; problem.Q && k < n * n; ++k) largest = std::max(largest, std::abs(problem.Q[k]));
+  for (std::size_t k = 0; k < n; ++k) largest = std::max(largest, std::abs(problem.p[k]));
+  double weight = largest > 0 ? kFirstShiftWeight * largest : 1;
+  GeneralSettings settings = solver_settings({});
+  settings.max_iterations = std::max(settings.max_iterations, kShiftIterations);
+  settings.guess_attempts = kShiftAttempts;
+  fill(weight);
+  const double smoothing = settings.smoothing;
+  settings.smoothing = 0;
+  GeneralReport report = elastic_->solve(memory, elastic, settings, nullptr, start.all(), at.all());
+  int iterations = report.iterations;
+  while (largest > 0 && report.ending == Ending::kSolved && weight < kShiftWeight * largest) {
+    weight *= kShiftWeightStep;
+    if (weight >= kShiftWeight * largest) settings.smoothing = smoothing;
+    fill(weight);
+    const GeneralVectors guess = start.all();
+    report = elastic_->solve(memory, elastic, settings, &guess, solution.all(), at.all());
+    iterations += report.iterations;
+    std::copy_n(solution.z, N, start.z);
+    std::copy_n(solution.lambda, m, start.lambda);
+    std::copy_n(solution.nu, q, start.nu);
+    std::copy_n(solution.lambda_gl, m, start.lambda_gl);
+    std::copy_n(solution.lambda_lb, N, start.lambda_lb);
+    std::copy_n(solution.lambda_ub, N, start.lambda_ub);
+  }
+  report.iterations = iterations;
   for (std::size_t k = n; k < N; ++k) report.errors.objective -= 0.5 * weight * solution.z[k] * solution.z[k];
   served_[i] = kElastic;
   if (settings_.differentiable) kept_[i] = std::move(kept);
@@ -398,6 +427,7 @@ GeneralBatch::Result GeneralBatch::solve_closest(const Task& task, const PlainPr
 
 void GeneralBatch::write(std::size_t i, const GeneralReport& report, const Vectors& solution,
                          const Vectors& at, const Results& results, const BatchVectors& vectors) const {
+  if (report.derivative == GeneralDerivative::kNone) at.clear(d_);  // whatever it is multiplied with
   const DType dtype = layout_.dtype;
   store(solution.z, d_.n, results.z, i, dtype);
   store(solution.lambda, d_.m, results.lambda, i, dtype);
@@ -409,7 +439,7 @@ void GeneralBatch::write(std::size_t i, const GeneralReport& report, const Vecto
   results.objective[i] = report.ending == Ending::kPrimalInfeasible ? kInfinity
                          : report.ending == Ending::kDualInfeasible ? -kInfinity
                                                                     : report.errors.objective;
-  results.status[i] = static_cast<std::uint8_t>(status_of(report, settings_));
+  results.status[i] = static_cast<std::uint8_t>(status_of(report, settings_.max_iterations));
   results.iterations[i] = report.iterations;
   results.primal_residual[i] = report.errors.primal;
   results.dual_residual[i] = report.errors.dual;

@@ -12,6 +12,7 @@ struct GeneralSettings {
   int max_iterations = 50;
   bool polish = true;
   double smoothing = 0;     ///< > 0: differentiate where every λs is this
+  int guess_attempts = 1;   ///< active sets that are tried from a guess
   bool only_guess = false;  ///< stop where the guess does not lead to the solution
   double indefinite =
       1e-9;  ///< negative eigenvalue of Q that counts as rounding, relative to its largest element
@@ -84,7 +85,8 @@ class General {
       report.ending = Ending::kPrimalInfeasible;
     }
     const bool contradictory = report.ending == Ending::kPrimalInfeasible;
-    bool exact = !contradictory && guess && settings.polish && warm(*guess, settings.tolerance, report);
+    bool exact = !contradictory && guess && settings.polish &&
+                 warm(*guess, settings.tolerance, settings.guess_attempts, report);
     if (!exact && !contradictory && settings.only_guess) return report;
     if (!exact && !contradictory) exact = iterate(settings, report);
     if (report.ending == Ending::kPrimalInfeasible || report.ending == Ending::kDualInfeasible) {
@@ -210,7 +212,8 @@ class General {
   }
 
   /// Solves on the active set of a solution of a similar problem. True: that was it.
-  OPTNET_FUNCTION bool warm(const GeneralVectors& guess, double tolerance, GeneralReport& report) {
+  OPTNET_FUNCTION bool warm(const GeneralVectors& guess, double tolerance, int attempts,
+                            GeneralReport& report) {
     Point& x = method.at;
     b.each(data.d.n, [&](int j) { x.v.x[j] = guess.z[j] / data.scales.column[j]; });
     data.multiply(b, x.v.x, method.Cx);
@@ -228,7 +231,7 @@ class General {
       x.z.u[i] *= data.has_u[i];
       x.z.l[i] *= data.has_l[i];
     });
-    return polish(tolerance, 1, report);
+    return polish(tolerance, attempts, report);
   }
 
   /// The equality-constrained problem of the active rows, from method.at, into `polished`. Rows that turn out

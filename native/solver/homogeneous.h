@@ -162,6 +162,8 @@ class Homogeneous {
     px = b.sum(n, [&](int j) { return data.p[j] * x.v.x[j]; });
     support = b.sum(kkt.stiff_rows, [&](int k) { return right_stiff[k] * x.v.nu[k]; }) +
               b.sum(rows, [&](int i) { return data.u[i] * x.z.u[i] - data.l[i] * x.z.l[i]; });
+    support_size = b.sum(kkt.stiff_rows, [&](int k) { return abs(right_stiff[k] * x.v.nu[k]); }) +
+                   b.sum(rows, [&](int i) { return abs(data.u[i]) * x.z.u[i] + abs(data.l[i]) * x.z.l[i]; });
     pairs = b.sum(rows, [&](int i) { return x.s.u[i] * x.z.u[i] + x.s.l[i] * x.z.l[i]; });
     residual_tau = x.kappa + px + support + xQx / x.tau;
     mu = (pairs + x.kappa * x.tau) / Real(sides_count + 1);
@@ -263,7 +265,7 @@ class Homogeneous {
   /// Whether the point proves that there is no solution.
   OPTNET_FUNCTION Ending certificate(const Point& x) const {
     const Real value = farkas();
-    if (value > Real(0)) {
+    if (value > Real(kCertificateValue) * support_size) {  // more than the rounding of its terms
       const Real left = b.max(n, [&](int j) { return abs(transposed[j]); });
       Real largest(0);
       if (rows > 0) largest = b.max(rows, [&](int i) { return max(x.z.u[i], x.z.l[i]); });
@@ -299,7 +301,7 @@ class Homogeneous {
   Vector constant;  // the solution for the constant right-hand side (−p, s, u and −l)
   Sides constant_z, residual_sides, target, center_;
   Real *size, *Qxi, *difference;
-  Real xQx = 0, px = 0, support = 0, pairs = 0, residual_tau = 0, mu = 0;
+  Real xQx = 0, px = 0, support = 0, support_size = 0, pairs = 0, residual_tau = 0, mu = 0;
 
   /// What `certificate` needs to know of at.x alone.
   OPTNET_FUNCTION void measure_direction() {

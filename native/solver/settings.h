@@ -94,13 +94,13 @@ constexpr double kLargestShift = 1e-4;
 /// Weights are at most this in the factor; refinement does the rest.
 constexpr double kLargestFactorWeight = 1e9;
 /// Refinement ends at this residual, relative to the right-hand side, or after so many steps.
-constexpr double kRefined = 1e-13;
+constexpr double kRefined = 1e-15;
 constexpr int kRefinementSteps = 6;
 /// The same for the directions of the iterations.
 constexpr double kDirectionAccuracy = 1e-8;
 /// Pivot, in units of n times the machine's epsilon and relative to its diagonal element, that counts as zero
 /// where the derivative is taken.
-constexpr double kVanishingPivot = 20.0;
+constexpr double kVanishingPivot = 1e3;
 
 /// Iterations without a better iterate before a general problem is given up.
 constexpr int kGeneralPatience = 15;
@@ -110,6 +110,8 @@ constexpr double kCertificate = 1e-10;
 /// … or more, as far as it is rounding: relative to the largest multiplier, and to its value.
 constexpr double kCertificateRounding = 1e-14;
 constexpr double kRoundedCertificate = 1e-6;
+/// Its value counts from here on, relative to the sizes of its terms.
+constexpr double kCertificateValue = 1e-10;
 /// Along a direction Q must vanish by so much more, as Q may be nearly singular …
 constexpr double kStraighter = 1e3;
 /// … unless τ has vanished beside κ, which it does not do where there is a solution.

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <tuple>
 
 #include "engine/sizes.h"
 
@@ -86,6 +87,8 @@ constexpr double kShiftWeightStep = 1e3;
 /// At least so many iterations, and exchanges of active rows from one weight to the next.
 constexpr int kShiftIterations = 200;
 constexpr int kShiftAttempts = 8;
+/// Of the residuals, at the largest weight.
+constexpr double kShiftTolerance = 1e-6;
 
 }  // namespace
 
@@ -396,24 +399,32 @@ GeneralBatch::Result GeneralBatch::solve_closest(const Task& task, const PlainPr
   GeneralSettings settings = solver_settings({});
   settings.max_iterations = std::max(settings.max_iterations, kShiftIterations);
   settings.guess_attempts = kShiftAttempts;
-  fill(weight);
-  const double smoothing = settings.smoothing;
-  settings.smoothing = 0;
-  GeneralReport report = elastic_->solve(memory, elastic, settings, nullptr, start.all(), at.all());
-  int iterations = report.iterations;
-  while (largest > 0 && report.ending == Ending::kSolved && weight < kShiftWeight * largest) {
-    weight *= kShiftWeightStep;
-    if (weight >= kShiftWeight * largest) settings.smoothing = smoothing;
+  const auto solve_with = [&](double weight, const GeneralVectors* guess) {
     fill(weight);
-    const GeneralVectors guess = start.all();
-    report = elastic_->solve(memory, elastic, settings, &guess, solution.all(), at.all());
+    // Multipliers are as large as the weight, and rounding with them.
+    settings.tolerance = std::max(settings_.tolerance, kShiftTolerance * weight / (kShiftWeight * largest));
+    return elastic_->solve(memory, elastic, settings, guess, solution.all(), at.all());
+  };
+  const auto keep_solution = [&] {
+    const GeneralVectors from = solution.all(), to = start.all();
+    for (const auto& [source, target, size] : {std::tuple{from.z, to.z, N}, {from.lambda, to.lambda, m},
+                                               {from.nu, to.nu, q}, {from.lambda_gl, to.lambda_gl, m},
+                                               {from.lambda_lb, to.lambda_lb, N}, {from.lambda_ub, to.lambda_ub, N}})
+      std::copy_n(source, size, target);
+  };
+  const GeneralVectors guess = start.all();
+  GeneralReport report = solve_with(weight, nullptr);
+  int iterations = report.iterations;
+  for (const double least = weight; largest > 0 && report.ending == Ending::kSolved && weight < kShiftWeight * largest;) {
+    keep_solution();
+    const double before = weight;
+    weight *= kShiftWeightStep;
+    report = solve_with(weight, &guess);
     iterations += report.iterations;
-    std::copy_n(solution.z, N, start.z);
-    std::copy_n(solution.lambda, m, start.lambda);
-    std::copy_n(solution.nu, q, start.nu);
-    std::copy_n(solution.lambda_gl, m, start.lambda_gl);
-    std::copy_n(solution.lambda_lb, N, start.lambda_lb);
-    std::copy_n(solution.lambda_ub, N, start.lambda_ub);
+    if (report.ending == Ending::kSolved) continue;
+    weight = before;  // the largest that rounding allows
+    report = solve_with(weight, before > least ? &guess : nullptr);
+    break;
   }
   report.iterations = iterations;
   for (std::size_t k = n; k < N; ++k) report.errors.objective -= 0.5 * weight * solution.z[k] * solution.z[k];

@@ -90,10 +90,9 @@ class General {
     if (!exact && !contradictory && settings.only_guess) return report;
     if (!exact && !contradictory) exact = iterate(settings, report);
     if (report.ending == Ending::kPrimalInfeasible || report.ending == Ending::kDualInfeasible) {
-      report.errors = method.measure(method.at);
-      if (report.ending == Ending::kDualInfeasible) method.straighten(base_rows);
       write_certificate(report.ending, solution);
       write_certificate(report.ending, differentiated);
+      report.errors = method.measure(method.at);
       keep(report.derivative = GeneralDerivative::kNone);
       return report;
     }

@@ -120,7 +120,10 @@ class Homogeneous {
         ending = Ending::kSolved;
         break;
       }
-      const Ending proof = certificate(at);
+      Ending proof = certificate(at);
+      if (proof == Ending::kDualInfeasible || (at.tau < Real(kSeemsEndless) * at.kappa && descent() > Real(0))) {
+        if (straighten()) proof = Ending::kDualInfeasible;
+      }
       if (proof != Ending::kNone) {
         kkt.accuracy = kRefined;
         return proof;
@@ -206,29 +209,29 @@ class Homogeneous {
   OPTNET_FUNCTION Real farkas() const { return -support; }
   OPTNET_FUNCTION Real descent() const { return -px; }
 
-  /// Takes from the direction x, a proof that the objective has no lower bound, what Q and the constraints
-  /// that it stays at see of it.
-  OPTNET_LARGE_FUNCTION void straighten(int base_rows) {
+  /// Takes from x, which seems to be a direction without end, what Q and the constraints that it stays at see of it.
+  /// False, and nothing has changed: that is no proof.
+  OPTNET_LARGE_FUNCTION bool straighten() {
+    const int base_rows = kkt.stiff_rows;
     int count = base_rows;
     for (int i = 0; i < rows; ++i) {
       if (max(at.z.u[i], at.z.l[i]) <= max(at.s.u[i], at.s.l[i])) continue;
-      kkt.stiff[count] = data.d.q + i;
-      right_stiff[count++] = 0;
+      kkt.stiff[count++] = data.d.q + i;
     }
     kkt.stiff_rows = count;
     b.each(rows, [&](int i) { kkt.D[i] = 0; });
-    if (kkt.factor(b)) {
-      copy(at, best);
-      for (int step = 0; step < 3; ++step) kkt.shrink_range_of_primal(b, at.v.x, size);
-      kkt.stiff_rows = base_rows;
-      kkt.gather(b);
-      at.tau = 0;
-      measure_direction();
-      if (certificate(at) != Ending::kDualInfeasible) copy(best, at);
-    }
+    copy(at, step);
+    const bool factored = kkt.factor(b);
+    for (int pass = 0; factored && pass < 3; ++pass) kkt.shrink_range_of_primal(b, at.v.x, size);
     kkt.stiff_rows = base_rows;
     kkt.gather(b);
+    at.tau = 0;
     measure_direction();
+    at.tau = step.tau;
+    if (certificate(at) == Ending::kDualInfeasible) return true;
+    copy(step, at);
+    measure(at);
+    return false;
   }
 
   /// Moves `at`, with τ = 1, to the point of the central path where every s z is `target`.
@@ -310,7 +313,7 @@ class Homogeneous {
     kkt.multiply_stiff(b, at.v.x, residual.nu);
     b.each(kkt.stiff_rows, [&](int k) { residual.nu[k] -= right_stiff[k] * at.tau; });
     px = b.sum(n, [&](int j) { return data.p[j] * at.v.x[j]; });
-    support = 0;
+    support = support_size = 0;
   }
 
   OPTNET_FUNCTION void clear(Point& x) const {

@@ -117,6 +117,8 @@ constexpr double kStraighter = 1e3;
 /// … unless τ has vanished beside κ, which it does not do where there is a solution.
 constexpr double kEndless = 1e-12;
 constexpr double kEndlessCertificate = 1e-9;
+/// A direction is worth a closer look once τ is so small beside κ.
+constexpr double kSeemsEndless = 1e-5;
 
 /// From this scaled error on, the active set is worth a try …
 constexpr double kPolishable = 1e-4;

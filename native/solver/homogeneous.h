@@ -234,33 +234,34 @@ class Homogeneous {
     return false;
   }
 
-  /// Moves `at`, with τ = 1, to the point of the central path where every s z is `target`.
+  /// Moves `at` along the central path to where every s z is `target`, with τ = 1.
   OPTNET_LARGE_FUNCTION void center(Real target) {
-    const Real root = sqrt(target);
-    b.each(rows, [&](int i) {
-      at.s.u[i] = data.has_u[i] * max(at.s.u[i], root);
-      at.s.l[i] = data.has_l[i] * max(at.s.l[i], root);
-      at.z.u[i] = data.has_u[i] * max(at.z.u[i], root);
-      at.z.l[i] = data.has_l[i] * max(at.z.l[i], root);
-    });
     homogeneous = false;
+    start();
+    at.kappa = 0;
     Real last(1e300);
     for (int iteration = 0; iteration < kCenterings; ++iteration) {
       measure(at);
-      b.each(rows, [&](int i) {
-        center_.u[i] = data.has_u[i] * (at.s.u[i] * at.z.u[i] - target);
-        center_.l[i] = data.has_l[i] * (at.s.l[i] * at.z.l[i] - target);
-      });
-      const Real off =
-          rows > 0 ? b.max(rows, [&](int i) { return max(abs(center_.u[i]), abs(center_.l[i])); }) / target
-                   : Real(0);
-      const Real error = max(off, b.max(n, [&](int j) { return abs(residual.x[j]); }));
-      if (error <= kCentered || (iteration > 3 && error < Real(1e-6) && error > Real(0.5) * last)) break;
+      const auto off = [&](Real s, Real z) { return abs(s * z - target); };
+      Real error(0);
+      if (rows > 0) {
+        error = b.max(rows, [&](int i) {
+          return max(data.has_u[i] * off(at.s.u[i], at.z.u[i]), data.has_l[i] * off(at.s.l[i], at.z.l[i]));
+        });
+      }
+      error = max(error / target, b.max(n, [&](int j) { return abs(residual.x[j]); }));
+      if (error <= kCentered || (error < Real(1e-8) && error > Real(0.5) * last)) break;
       last = error;
+      const Real mean = pairs / Real(sides_count > 0 ? sides_count : 1);
+      const Real towards = max(target, Real(0.2) * mean);
+      b.each(rows, [&](int i) {
+        center_.u[i] = data.has_u[i] * (at.s.u[i] * at.z.u[i] - towards);
+        center_.l[i] = data.has_l[i] * (at.s.l[i] * at.z.l[i] - towards);
+      });
       weigh();
       if (!kkt.factor(b)) break;
       direction(Real(1), Real(0));
-      move(min(Real(1), Real(0.99) * largest_step()));
+      move(min(Real(1), Real(0.9) * largest_step()));
     }
     homogeneous = true;
   }

@@ -130,6 +130,6 @@ constexpr int kPolishRounds = 3;
 constexpr double kWeaklyActive = 1e-9;
 /// Relative to the target, and iterations at most, of a point on the central path.
 constexpr double kCentered = 1e-13;
-constexpr int kCenterings = 60;
+constexpr int kCenterings = 100;
 
 }  // namespace optnet

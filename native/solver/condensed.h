@@ -185,7 +185,8 @@ class Condensed {
   /// What (dz, dλ, dν) leaves of the right-hand sides, in ez, elambda, enu.
   OPTNET_FUNCTION void residual(const B& b, const Data<B>& data, const Real* z, const Real* dlambda,
                                 const Real* nu) const {
-    const Real least(static_cast<Scalar>(sizeof(Scalar) == 8 ? 1e-100 : 1e-30));  // D⁻¹ is finite for inactive rows, whose dλ is 0
+    const Real least(static_cast<Scalar>(
+        sizeof(Scalar) == 8 ? 1e-100 : 1e-30));  // D⁻¹ is finite for inactive rows, whose dλ is 0
     b.multiply_symmetric(data.Q, z, ez);
     b.multiply_transpose(data.G, dlambda, work);
     b.each(d.n, [&](int j) { ez[j] = rhs_z[j] - ez[j] - work[j]; });
@@ -196,7 +197,8 @@ class Condensed {
       b.each(d.q, [&](int k) { enu[k] = rhs_nu[k] - enu[k]; });
     }
     b.multiply(data.G, z, product);
-    b.each(d.m, [&](int i) { elambda[i] = rhs_lambda[i] - product[i] + dlambda[i] / max(w[i] * w[i], least); });
+    b.each(d.m,
+           [&](int i) { elambda[i] = rhs_lambda[i] - product[i] + dlambda[i] / max(w[i] * w[i], least); });
   }
 };
 

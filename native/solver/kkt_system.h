@@ -47,9 +47,7 @@ class KktSystem {
       b.multiply(data.G, x.z, r);
       b.each(d.m, [&](int i) { r[i] = data.h[i] - r[i]; });
       if (weight) {
-        b.each(d.m, [&](int i) {
-          x.s[i] = select(active, select(weight[i] > zero, zero, r[i]), x.s[i]);
-        });
+        b.each(d.m, [&](int i) { x.s[i] = select(active, select(weight[i] > zero, zero, r[i]), x.s[i]); });
       }
       b.each(d.m, [&](int i) { r[i] = r[i] - x.s[i]; });
       primal = b.max(d.m, [&](int i) { return abs(r[i]); });
@@ -112,8 +110,8 @@ class KktSystem {
     Real *z, *nu, *lambda;
   };
   OPTNET_LARGE_FUNCTION Rest adjoint_rest(const Real* z, const Real* lambda, const Real* nu,
-                                          const Real* right_z, const Real* right_lambda,
-                                          const Real* right_nu, const Real* weight, Real* rest) {
+                                          const Real* right_z, const Real* right_lambda, const Real* right_nu,
+                                          const Real* weight, Real* rest) {
     const Real zero(Scalar(0));
     b.multiply_symmetric(data.Q, z, dz);
     b.each(d.n, [&](int j) { dz[j] = right_z[j] - dz[j]; });

@@ -15,10 +15,10 @@ namespace optnet {
 template <class B>
 struct PolishState {
   using Mask = typename B::Mask;
-  Mask tried{false};     ///< since `begin`
-  Mask trying{false};    ///< the next factor is for their next set
-  Mask accepted{false};  ///< the iterate is the solution on its active set …
-  Mask exact{false};     ///< … of which no row is nearly weakly active
+  Mask tried{false};                             ///< since `begin`
+  Mask trying{false};                            ///< the next factor is for their next set
+  Mask accepted{false};                          ///< the iterate is the solution on its active set …
+  Mask exact{false};                             ///< … of which no row is nearly weakly active
   typename B::Real bias{typename B::Scalar(1)};  ///< how much larger λᵢuᵢ² has to be than sᵢ
   /// How far the last refinement moved what the factor gave, relative to its size: what other solves with the
   /// factor have lost to rounding.
@@ -51,7 +51,8 @@ class Polish {
   /// With the matrix factored: solves, and accepts what proves to be a solution, its scaled residuals within
   /// `limit`; with `only_exact`, only where the derivative is exact too. Returns the weights of the next
   /// sets. Null: nothing is left to be tried, and what was not accepted is back at its iterate (in range
-  /// space without z and ν). `error`: of the problems accepted now. `measured`: all are, and `kkt` holds what it measured of them.
+  /// space without z and ν). `error`: of the problems accepted now. `measured`: all are, and `kkt` holds what
+  /// it measured of them.
   OPTNET_LARGE_FUNCTION const Real* next(Real limit, bool only_exact, Real& error, bool& measured) {
     ++state.attempts;
     kkt.keep(state.accepted);
@@ -62,8 +63,8 @@ class Polish {
     Scale scale = measure();
     for (int k = 0; k < Form::kPolishSteps; ++k) {
       const Mask coarse = now > Real(static_cast<Scalar>(kRefineAbove));
-      const Mask which = Form::kExactStart ? state.trying & coarse & right_signs(scale, kSignsAtAll)
-                                           : state.trying;
+      const Mask which =
+          Form::kExactStart ? state.trying & coarse & right_signs(scale, kSignsAtAll) : state.trying;
       if (!any(which)) break;
       const Real moved = kkt.refine(v.r, v.w, which);
       state.rounding = select(which, moved, state.rounding);
@@ -150,8 +151,8 @@ class Polish {
   OPTNET_FUNCTION Mask right_signs(const Scale& scale, double most) const {
     const Real rounding(static_cast<Scalar>(most)), zero(Scalar(0)), one(Scalar(1));
     return b.sum(m, [&](int i) {
-      const Mask wrong = (x.lambda[i] * unit[i] < -rounding * scale.lambda) |
-                         (x.s[i] < -rounding * size_of_slack(scale, i));
+      const Mask wrong =
+          (x.lambda[i] * unit[i] < -rounding * scale.lambda) | (x.s[i] < -rounding * size_of_slack(scale, i));
       return select(wrong, one, zero);
     }) <= zero;
   }
@@ -166,8 +167,7 @@ class Polish {
   /// λ has not left the iterate's behind: multipliers that are not unique may.
   OPTNET_FUNCTION Mask is_near() const {
     const Real far(static_cast<Scalar>(kFarMultiplier));
-    const Real moved =
-        b.max(m, [&](int i) { return abs(x.lambda[i] - v.best_lambda[i]) * data.G_norm[i]; });
+    const Real moved = b.max(m, [&](int i) { return abs(x.lambda[i] - v.best_lambda[i]) * data.G_norm[i]; });
     const Real size = b.max(m, [&](int i) { return v.best_lambda[i] * data.G_norm[i]; });
     return moved <= size + far;
   }

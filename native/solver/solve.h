@@ -77,7 +77,7 @@ struct SolveState {
   /// The next factorisation is of the derivative's matrix.
   OPTNET_FUNCTION bool at_end() const { return stage == Stage::kPolish || stage == Stage::kDerivative; }
 
-  bool early = false;  ///< the iterations stop short of the tolerance, for a first polish
+  bool early = false;     ///< the iterations stop short of the tolerance, for a first polish
   bool kept = false;      ///< the factor of the last polish is still there …
   bool measured = false;  ///< … and what it measured is of every problem's end
   Progress<B> progress;
@@ -258,8 +258,8 @@ class Solve {
         // What ran out of iterations after that says so, however near it is.
         const Mask near = state.progress.error <= Real(static_cast<Scalar>(kEarlyTolerance));
         const Mask in_time = Mask(state.early) | !out_of_iterations();
-        const Mask worth = ((near & in_time) | (state.progress.error <= tolerance())) &
-                           !state.polish.accepted;
+        const Mask worth =
+            ((near & in_time) | (state.progress.error <= tolerance())) & !state.polish.accepted;
         if (any(worth)) {
           state.stage = Stage::kPolish;
           return polish().begin(worth);
@@ -374,7 +374,8 @@ OPTNET_LARGE_FUNCTION void adjoint(const B& b, const Workplace<B, kKind>& work, 
 }
 
 /// The same, for problems in `which` refined once against the data, which must still be there: range space
-/// loses digits where Q or the rows of A are badly conditioned. What the iterates were kept in is free for it.
+/// loses digits where Q or the rows of A are badly conditioned. What the iterates were kept in is free for
+/// it.
 template <class B, FormKind kKind>
 OPTNET_LARGE_FUNCTION void refined_adjoint(const B& b, Workplace<B, kKind>& work, typename B::Real* z,
                                            typename B::Real* lambda, typename B::Real* nu,
@@ -386,8 +387,8 @@ OPTNET_LARGE_FUNCTION void refined_adjoint(const B& b, Workplace<B, kKind>& work
   b.each(d.q, [&](int k) { right.nu[k] = -nu[k]; });
   adjoint(b, work, z, lambda, nu, dlambda);
   auto* const correction = work.v.t;
-  const auto rest = work.kkt.adjoint_rest(z, dlambda, nu, right.z, lambda, right.nu, work.form.end_weights(),
-                                          work.v.r);
+  const auto rest =
+      work.kkt.adjoint_rest(z, dlambda, nu, right.z, lambda, right.nu, work.form.end_weights(), work.v.r);
   work.form.solve_kkt_end(b, work.data, rest.z, rest.lambda, rest.nu, correction);
   b.each(d.n, [&](int j) { z[j] = select(which, z[j] + rest.z[j], z[j]); });
   b.each(d.m, [&](int i) { dlambda[i] = select(which, dlambda[i] + correction[i], dlambda[i]); });
@@ -398,13 +399,10 @@ OPTNET_LARGE_FUNCTION void refined_adjoint(const B& b, Workplace<B, kKind>& work
 /// largest of g. In: the gradients gz, gλ, gν; the adjoint dz, dλ, dν; none of them where the iterates were
 /// kept.
 template <class B, FormKind kKind>
-OPTNET_LARGE_FUNCTION typename B::Real adjoint_residual(const B& b, Workplace<B, kKind>& work,
-                                                        const typename B::Real* gz,
-                                                        const typename B::Real* glambda,
-                                                        const typename B::Real* gnu,
-                                                        const typename B::Real* dz,
-                                                        const typename B::Real* dlambda,
-                                                        const typename B::Real* dnu) {
+OPTNET_LARGE_FUNCTION typename B::Real adjoint_residual(
+    const B& b, Workplace<B, kKind>& work, const typename B::Real* gz, const typename B::Real* glambda,
+    const typename B::Real* gnu, const typename B::Real* dz, const typename B::Real* dlambda,
+    const typename B::Real* dnu) {
   using Real = typename B::Real;
   using Scalar = typename B::Scalar;
   const Dimensions& d = work.d;
@@ -420,14 +418,12 @@ OPTNET_LARGE_FUNCTION typename B::Real adjoint_residual(const B& b, Workplace<B,
     return size > 0 ? b.max(size, [&](int i) { return abs(value(i)); }) : zero;
   };
   // A row with W⁻² > 1 counts in the unit of λ.
-  const Real left = max(max(largest(d.n, [&](int j) { return rest.z[j]; }),
-                            largest(d.q, [&](int k) { return rest.nu[k]; })),
-                        largest(d.m, [&](int i) {
-                          return rest.lambda[i] * min(weight[i] * weight[i], one);
-                        }));
-  const Real size = max(max(largest(d.n, [&](int j) { return gz[j]; }),
-                            largest(d.q, [&](int k) { return gnu[k]; })),
-                        largest(d.m, [&](int i) { return glambda[i]; }));
+  const Real left = max(
+      max(largest(d.n, [&](int j) { return rest.z[j]; }), largest(d.q, [&](int k) { return rest.nu[k]; })),
+      largest(d.m, [&](int i) { return rest.lambda[i] * min(weight[i] * weight[i], one); }));
+  const Real size =
+      max(max(largest(d.n, [&](int j) { return gz[j]; }), largest(d.q, [&](int k) { return gnu[k]; })),
+          largest(d.m, [&](int i) { return glambda[i]; }));
   return select(size > zero, left / size, left);
 }
 

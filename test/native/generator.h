@@ -50,8 +50,7 @@ struct GeneratedBatch {
     const auto datum = [](const std::vector<double>& v) {
       return Datum{v.empty() ? nullptr : v.data(), true};
     };
-    return {shape,    DType::kFloat64, datum(Q), datum(p), datum(G), datum(h),
-            datum(A), datum(b),        {},       {},       {}};
+    return {shape, DType::kFloat64, datum(Q), datum(p), datum(G), datum(h), datum(A), datum(b), {}, {}, {}};
   }
 };
 

@@ -230,7 +230,8 @@ void test_adjoint(const B& b, Workplace<B, kKind>& work, Arena& arena) {
   const Dimensions& d = work.d;
   const auto draw = [&](int size, double phase) {
     std::pair<Real*, Real*> twice{B::vector(arena, size), B::vector(arena, size)};
-    for (int i = 0; i < size; ++i) twice.first[i] = twice.second[i] = Real(static_cast<Scalar>(std::sin(phase + i)));
+    for (int i = 0; i < size; ++i)
+      twice.first[i] = twice.second[i] = Real(static_cast<Scalar>(std::sin(phase + i)));
     return twice;
   };
   const auto [gz, z] = draw(d.n, 1);

@@ -79,13 +79,15 @@ void exact_on_the_papers_problems(int n, int m, int q, std::size_t batch, Precis
   settings.precision = precision;
   settings.tolerance = tolerance;
   const Solved solved(problem, settings);
-  const auto N = static_cast<std::size_t>(n), M = static_cast<std::size_t>(m), K = static_cast<std::size_t>(q);
+  const auto N = static_cast<std::size_t>(n), M = static_cast<std::size_t>(m),
+             K = static_cast<std::size_t>(q);
   std::vector<double> of_gradients;
   double worst_solution = 0, least_margin = 1e30;
   std::size_t on_path = 0, narrow = 0;
   for (std::size_t i = 0; i < batch; ++i) {
     std::vector<bool> active(M);
-    for (std::size_t r = 0; r < M; ++r) active[r] = solved.out.lambda[i * M + r] > solved.out.slack[i * M + r];
+    for (std::size_t r = 0; r < M; ++r)
+      active[r] = solved.out.lambda[i * M + r] > solved.out.slack[i * M + r];
     const ExactSolution exact(problem, i, active);
     CHECK(exact.proven);
     CHECK(solved.out.status[i] == 0);
@@ -115,10 +117,11 @@ void exact_on_the_papers_problems(int n, int m, int q, std::size_t batch, Precis
   CHECK(median <= 1e-12);
   if (std::getenv("OPTNET_TABLE")) {
     std::printf(
-        "(%d,%d,%d) x %zu precision %d: solution %.1e, gradients median %.1e worst %.1e, least margin %.1e, narrow %zu, "
+        "(%d,%d,%d) x %zu precision %d: solution %.1e, gradients median %.1e worst %.1e, least margin %.1e, "
+        "narrow %zu, "
         "central path %zu\n",
-        n, m, q, batch, static_cast<int>(precision), worst_solution, median, of_gradients.back(), least_margin,
-        narrow, on_path);
+        n, m, q, batch, static_cast<int>(precision), worst_solution, median, of_gradients.back(),
+        least_margin, narrow, on_path);
   }
 }
 
@@ -170,7 +173,8 @@ void a_weakly_active_row_has_a_derivative_between_both() {
       weak[i] = static_cast<std::size_t>(std::max_element(slack, slack + m) - slack);
       double& h = generated.h[i * m + weak[i]];
       h = 0;
-      for (std::size_t j = 0; j < n; ++j) h += generated.G[(i * m + weak[i]) * n + j] * before.out.z[i * n + j];
+      for (std::size_t j = 0; j < n; ++j)
+        h += generated.G[(i * m + weak[i]) * n + j] * before.out.z[i * n + j];
     }
     const Problem problem = generated.problem();
     const Solved solved(problem, {});
@@ -192,7 +196,8 @@ void a_weakly_active_row_has_a_derivative_between_both() {
         ends[side] = exact.adjoint(&solved.gz[i * n], &solved.glambda[i * m], &solved.gnu[i * q]);
       }
       std::vector<double> actual;
-      for (const auto& [v, size] : {std::pair{&solved.dz, n}, std::pair{&solved.dlambda, m}, std::pair{&solved.dnu, q}}) {
+      for (const auto& [v, size] :
+           {std::pair{&solved.dz, n}, std::pair{&solved.dlambda, m}, std::pair{&solved.dnu, q}}) {
         actual.insert(actual.end(), v->begin() + static_cast<std::ptrdiff_t>(i * size),
                       v->begin() + static_cast<std::ptrdiff_t>((i + 1) * size));
       }
@@ -204,7 +209,8 @@ void a_weakly_active_row_has_a_derivative_between_both() {
       }
       const long double part = std::fmin(1.0L, std::fmax(0.0L, along / length));
       std::vector<long double> between(actual.size());
-      for (std::size_t k = 0; k < actual.size(); ++k) between[k] = (1 - part) * ends[0][k] + part * ends[1][k];
+      for (std::size_t k = 0; k < actual.size(); ++k)
+        between[k] = (1 - part) * ends[0][k] + part * ends[1][k];
       CHECK(error(actual.data(), between.data(), actual.size()) <= 1e-8);
     }
     CHECK(seen > 10);

@@ -139,7 +139,7 @@ class Units final : public UnitSolver {
     load_upstream(at.glambda, d_.m, upstream.dlambda, first, count);
     load_upstream(at.gnu, d_.q, upstream.dnu, first, count);
     if constexpr (kRefines) {
-      const auto coarse = at.rounding[0] > Real(static_cast<Scalar>(kRefineAbove));
+      const auto coarse = at.rounding[0] > Real(static_cast<Scalar>(kRefineAdjointAbove));
       refined_adjoint(at.b, at.work, at.gz, at.glambda, at.gnu, at.dlambda, coarse);
     } else {
       adjoint(at.b, at.work, at.gz, at.glambda, at.gnu, at.dlambda);

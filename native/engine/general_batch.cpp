@@ -407,15 +407,19 @@ GeneralBatch::Result GeneralBatch::solve_closest(const Task& task, const PlainPr
   };
   const auto keep_solution = [&] {
     const GeneralVectors from = solution.all(), to = start.all();
-    for (const auto& [source, target, size] : {std::tuple{from.z, to.z, N}, {from.lambda, to.lambda, m},
-                                               {from.nu, to.nu, q}, {from.lambda_gl, to.lambda_gl, m},
-                                               {from.lambda_lb, to.lambda_lb, N}, {from.lambda_ub, to.lambda_ub, N}})
+    for (const auto& [source, target, size] : {std::tuple{from.z, to.z, N},
+                                               {from.lambda, to.lambda, m},
+                                               {from.nu, to.nu, q},
+                                               {from.lambda_gl, to.lambda_gl, m},
+                                               {from.lambda_lb, to.lambda_lb, N},
+                                               {from.lambda_ub, to.lambda_ub, N}})
       std::copy_n(source, size, target);
   };
   const GeneralVectors guess = start.all();
   GeneralReport report = solve_with(weight, nullptr);
   int iterations = report.iterations;
-  for (const double least = weight; largest > 0 && report.ending == Ending::kSolved && weight < kShiftWeight * largest;) {
+  for (const double least = weight;
+       largest > 0 && report.ending == Ending::kSolved && weight < kShiftWeight * largest;) {
     keep_solution();
     const double before = weight;
     weight *= kShiftWeightStep;

@@ -121,7 +121,8 @@ class Homogeneous {
         break;
       }
       Ending proof = certificate(at);
-      if (proof == Ending::kDualInfeasible || (at.tau < Real(kSeemsEndless) * at.kappa && descent() > Real(0))) {
+      if (proof == Ending::kDualInfeasible ||
+          (at.tau < Real(kSeemsEndless) * at.kappa && descent() > Real(0))) {
         if (straighten()) proof = Ending::kDualInfeasible;
       }
       if (proof != Ending::kNone) {
@@ -209,8 +210,8 @@ class Homogeneous {
   OPTNET_FUNCTION Real farkas() const { return -support; }
   OPTNET_FUNCTION Real descent() const { return -px; }
 
-  /// Takes from x, which seems to be a direction without end, what Q and the constraints that it stays at see of it.
-  /// False, and nothing has changed: that is no proof.
+  /// Takes from x, which seems to be a direction without end, what Q and the constraints that it stays at see
+  /// of it. False, and nothing has changed: that is no proof.
   OPTNET_LARGE_FUNCTION bool straighten() {
     const int base_rows = kkt.stiff_rows;
     int count = base_rows;

@@ -73,9 +73,10 @@ constexpr double kSignsAtAll = 1e-7;
 /// rounding in the data, and the derivative keeps the central path's weight for it, some point between the
 /// derivatives of both sides.
 constexpr double kWeak = 1e-9;
-/// Scaled residuals above which a solution on its active set is refined, and relative corrections above which
-/// the adjoint is too.
+/// Scaled residuals above which a solution on its active set is refined …
 constexpr double kRefineAbove = 1e-12;
+/// … and relative corrections above which the adjoint is too.
+constexpr double kRefineAdjointAbove = 3e-12;
 /// A pivot of the active rows' matrix, relative to its diagonal, below which they count as dependent.
 constexpr double kDependentActive = 1e-12;
 /// How far the terms of Gᵀλ may move from the iterate's, beyond the largest of these.

@@ -255,10 +255,11 @@ class Solve {
     if constexpr (kPolishes) {
       const bool refined = kKind == FormKind::kRangeSpace && state.stage == Stage::kFull;
       if (settings.polish && !refined) {
-        // What ran out of iterations says so, however near it is.
+        // What ran out of iterations after that says so, however near it is.
         const Mask near = state.progress.error <= Real(static_cast<Scalar>(kEarlyTolerance));
+        const Mask in_time = Mask(state.early) | !out_of_iterations();
         const Mask worth =
-            ((near & !out_of_iterations()) | (state.progress.error <= tolerance())) & !state.polish.accepted;
+            ((near & in_time) | (state.progress.error <= tolerance())) & !state.polish.accepted;
         if (any(worth)) {
           state.stage = Stage::kPolish;
           return polish().begin(worth);

@@ -5,8 +5,14 @@ const base = require('./jest.config.cjs');
 module.exports = {
   ...base,
   globalSetup: '<rootDir>/test/support/emulated.cjs',
-  // What needs no device, or is not about this one.
-  testPathIgnorePatterns: ['/test/cuda/', '/test/sudoku/(?!training)', '/test/instruction-sets'],
+  // What needs no device, is not about this one, or is about problems that a GPU leaves to the CPU.
+  testPathIgnorePatterns: [
+    '/test/cuda/',
+    '/test/sudoku/(?!training)',
+    '/test/instruction-sets',
+    '/test/(derivatives|exactness|families|maros-meszaros|mixed-batch|reference).test',
+    '/test/api/(general|jvp|warm-start).test',
+  ],
   maxWorkers: '100%',
   testTimeout: 180_000, // each barrier of each emulated thread takes its time
 };

@@ -419,7 +419,7 @@ GeneralBatch::Result GeneralBatch::solve_closest(const Task& task, const PlainPr
   GeneralReport report = solve_with(weight, nullptr);
   int iterations = report.iterations;
   for (const double least = weight;
-       largest > 0 && report.ending == Ending::kSolved && weight < kShiftWeight * largest;) {
+       largest > 0 && report.ending == Ending::kSolved && weight < 0.1 * kShiftWeight * largest;) {
     keep_solution();
     const double before = weight;
     weight *= kShiftWeightStep;

@@ -290,9 +290,7 @@ class Homogeneous {
         outside = max(outside,
                       b.max(rows, [&](int i) { return max(data.has_u[i] * Cx[i], -data.has_l[i] * Cx[i]); }));
       }
-      const bool straight = max(curved * kStraighter, outside) <= kCertificate * along;
-      const bool endless = x.tau <= kEndless * x.kappa && max(curved, outside) <= kEndlessCertificate * along;
-      if (straight || endless) return Ending::kDualInfeasible;
+      if (max(curved * kStraighter, outside) <= kCertificate * along) return Ending::kDualInfeasible;
     }
     return Ending::kNone;
   }

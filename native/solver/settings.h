@@ -113,11 +113,8 @@ constexpr double kCertificateRounding = 1e-14;
 constexpr double kRoundedCertificate = 1e-6;
 /// Its value counts from here on, relative to the sizes of its terms.
 constexpr double kCertificateValue = 1e-10;
-/// Along a direction Q must vanish by so much more, as Q may be nearly singular …
+/// Along a direction Q must vanish by so much more, as Q may be nearly singular.
 constexpr double kStraighter = 1e3;
-/// … unless τ has vanished beside κ, which it does not do where there is a solution.
-constexpr double kEndless = 1e-12;
-constexpr double kEndlessCertificate = 1e-9;
 /// A direction is worth a closer look once τ is so small beside κ.
 constexpr double kSeemsEndless = 1e-5;
 

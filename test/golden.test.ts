@@ -48,8 +48,13 @@ function asProblem(golden: GoldenProblem): QpProblem<'float64'> {
   return { Q: isLinear(golden) ? null : Q, p, G, h, A, b, lb: bounds(lb), ub: bounds(ub) };
 }
 
+/** What a GPU leaves to the CPU. */
+function placed(golden: GoldenProblem): { device?: 'cpu' } {
+  return golden.status === 'solved' && isPositiveDefinite(golden.Q) ? {} : { device: 'cpu' };
+}
+
 function solve(golden: GoldenProblem, options: SolveOptions): Values & { gap: number } {
-  using solution = qpSolveBatchSync<DType>(asProblem(golden), options);
+  using solution = qpSolveBatchSync<DType>(asProblem(golden), { ...placed(golden), ...options });
   expect(solution.status).toEqual(['solved']);
   return valuesOf(golden, solution, options);
 }
@@ -301,7 +306,7 @@ describe('the margin is the known one, and the derivative that of the active set
   const unique = ordinary.filter(({ groups }) => groups === undefined);
 
   it.each(unique.map((golden) => [golden.name, golden] as const))('%s', (_, golden) => {
-    using solution = qpSolveBatchSync(asProblem(golden));
+    using solution = qpSolveBatchSync(asProblem(golden), placed(golden));
     const known = Math.min(golden.minActiveMultiplier ?? Infinity, golden.minInactiveSlack ?? Infinity);
     expect(solution.derivative).toEqual(['activeSet']);
     if (known < Infinity) expectWithin({ margin: Math.abs(solution.margin[0]! - known) }, 1e-7);
@@ -329,7 +334,7 @@ describe('in float32, they are as near as its rounding of the data allows:', () 
 
 describe('a linear program is the same whether Q is zero or absent:', () => {
   it.each(solvable.filter(isLinear).map((golden) => [golden.name, golden] as const))('%s', (_, golden) => {
-    using solution = qpSolveBatchSync({ ...asProblem(golden), Q: golden.Q });
+    using solution = qpSolveBatchSync({ ...asProblem(golden), Q: golden.Q }, placed(golden));
     expect(solution.status).toEqual(['solved']);
     const values = valuesOf(golden, solution, {});
     expectWithin({ z: relativeError(values.z, golden.z) }, 1e-7);
@@ -354,7 +359,7 @@ it('the multipliers of a degenerate vertex satisfy the optimality conditions', (
 describe('what has no solution ends in a status that says so, with a proof, and zero gradients:', () => {
   it.each(others.map((golden) => [golden.name, golden] as const))('%s', (_, golden) => {
     const problem = generalForm(golden);
-    using solution = qpSolveBatchSync(asProblem(golden));
+    using solution = qpSolveBatchSync(asProblem(golden), placed(golden));
     expect(solution.status).toEqual([golden.status]);
     expect(solution.derivative).toEqual(['none']);
     const certificate = solution.certificate(0)!;

@@ -115,7 +115,7 @@ class Condensed {
   // ---- on an active set: what polish.h needs ----
 
   static constexpr int kPolishSteps = 2;
-  static constexpr bool kExactStart = false;
+  static constexpr bool kReducesSlack = false;
 
   /// uᵢ = ‖Gᵢ‖∞/√(mean of diag Q)
   OPTNET_FUNCTION void row_units(const B& b, const Data<B>& data, Real* unit) const {
@@ -123,8 +123,7 @@ class Condensed {
     b.each(d.m, [&](int i) { unit[i] = data.G_norm[i] / curvature; });
   }
   /// Nothing but λ = 0 for inactive rows: Newton's steps do the rest.
-  OPTNET_FUNCTION void solve_active(const B& b, const Data<B>&, Iterate<B>& x, const Real* weights,
-                                    Mask which) {
+  OPTNET_FUNCTION void solve_active(const B& b, Iterate<B>& x, const Real* weights, Mask which) {
     const Real zero(Scalar(0));
     b.each(d.m, [&](int i) {
       x.lambda[i] = select(which, select(weights[i] > zero, x.lambda[i], zero), x.lambda[i]);

@@ -23,6 +23,7 @@ struct PolishState {
   /// How far the last refinement moved what the factor gave, relative to its size: what other solves with the
   /// factor have lost to rounding.
   typename B::Real rounding{typename B::Scalar(0)};
+  Mask found{false};  ///< since `begin`: a set that its signs agree with
   int attempts = 0;
 };
 
@@ -41,11 +42,13 @@ class Polish {
   /// at.
   OPTNET_FUNCTION const Real* begin(Mask mask) {
     state.tried = state.trying = mask;
+    state.found = Mask(false);
     state.attempts = 0;
     state.bias = Real(Scalar(1));
     state.rounding = select(mask, Real(Scalar(0)), state.rounding);
     form.row_units(b, data, unit);
-    return weigh();
+    b.each(m, [&](int i) { v.w[i] = active_weight(i); });
+    return v.w;
   }
 
   /// With the matrix factored: solves, and accepts what proves to be a solution, its scaled residuals within
@@ -55,42 +58,27 @@ class Polish {
   /// it measured of them.
   OPTNET_LARGE_FUNCTION const Real* next(Real limit, bool only_exact, Real& error, bool& measured) {
     ++state.attempts;
-    kkt.keep(state.accepted);
-    form.solve_active(b, data, x, v.w, state.trying);
-    kkt.restore(state.accepted);
-    Real now = kkt.residual(v.r, v.w, state.trying);
+    form.solve_active(b, x, v.w, state.trying);
     form.row_units(b, data, unit);
-    Scale scale = measure();
-    for (int k = 0; k < Form::kPolishSteps; ++k) {
-      const Mask coarse = now > Real(static_cast<Scalar>(kRefineAbove));
-      const Mask which =
-          Form::kExactStart ? state.trying & coarse & right_signs(scale, kSignsAtAll) : state.trying;
-      if (!any(which)) break;
-      const Real moved = kkt.refine(v.r, v.w, which);
-      state.rounding = select(which, moved, state.rounding);
-      now = kkt.residual(v.r, v.w, state.trying);
-      form.row_units(b, data, unit);
-      scale = measure();
+    if constexpr (Form::kReducesSlack) {
+      // Signs from the reduced problem, which is at hand: the data are looked at once, when all is found.
+      look(measure(false), kSignRounding);
+      if (any(state.trying) && state.attempts < kPolishes) return next_set();
+      state.trying = state.found;
     }
-    const Mask signs = right_signs(scale, kSignRounding);
-    const Mask regular = form.is_regular(b, v.w, v.r);
-    const Mask sound = state.trying & is_near() & regular;
+    Real now = evaluate();
+    form.row_units(b, data, unit);
+    if constexpr (!Form::kReducesSlack) {
+      look(measure(true), kSignRounding);
+      if (any(state.trying) && state.attempts < kPolishes) return next_set();
+    }
+    const Scale scale = measure(true);
     const Mask exact = !any_weak(scale);
-    Mask good = sound & signs & (now <= limit);
+    Mask good = state.found & right_signs(scale, kSignRounding) & (now <= limit);
     if (only_exact) good = good & exact;
     error = select(good, now, error);
     state.accepted = state.accepted | good;
     state.exact = state.exact | (good & exact);
-    // Dependent rows: some only seem active yet, the ones whose λ and s are least apart.
-    const Mask again = state.trying & !regular;
-    state.trying = again | (sound & !signs);
-    if (any(state.trying) && state.attempts < kPolishes) {
-      copy_where(b, again, m, v.best_lambda, x.lambda);
-      copy_where(b, again, m, v.best_s, x.s);
-      state.bias = select(again, state.bias * Real(static_cast<Scalar>(kBias)), Real(Scalar(1)));
-      form.row_units(b, data, unit);
-      return weigh();
-    }
     const bool unchanged = end();
     measured = unchanged && all(state.accepted);
     return nullptr;
@@ -103,7 +91,7 @@ class Polish {
         least(static_cast<Scalar>(1 / kLargestWeight<Scalar>));
     form.row_units(b, data, unit);
     state.bias = Real(Scalar(1));
-    const Scale scale = measure();
+    const Scale scale = measure(true);
     b.each(m, [&](int i) {
       const Real lambda = select(state.accepted, v.best_lambda[i], x.lambda[i]);
       const Real s = select(state.accepted, v.best_s[i], x.s[i]);
@@ -136,14 +124,48 @@ class Polish {
     const Real u = unit[i], zero(Scalar(0)), weight(static_cast<Scalar>(kActiveWeight));
     return select((x.lambda[i] * u * u > state.bias * x.s[i]) & (u > zero), weight / u, zero);
   }
-  OPTNET_FUNCTION const Real* weigh() {
-    b.each(m, [&](int i) { v.w[i] = active_weight(i); });
+
+  /// Which of those that are tried have found their set, and which go on.
+  OPTNET_FUNCTION void look(const Scale& scale, double rounding) {
+    const Mask regular = form.is_regular(b, v.w, v.r);
+    const Mask sound = state.trying & regular & is_near();
+    const Mask signs = right_signs(scale, rounding);
+    // Dependent rows: some only seem active yet, the ones whose λ and s are least apart.
+    const Mask again = state.trying & !regular;
+    state.found = state.found | (sound & signs);
+    state.trying = again | (sound & !signs);
+    copy_where(b, again, m, v.best_lambda, x.lambda);
+    copy_where(b, again, m, v.best_s, x.s);
+    state.bias = select(again, state.bias * Real(static_cast<Scalar>(kBias)), Real(Scalar(1)));
+  }
+  OPTNET_FUNCTION const Real* next_set() {
+    b.each(m, [&](int i) { v.w[i] = select(state.trying, active_weight(i), v.w[i]); });
     return v.w;
   }
 
-  OPTNET_FUNCTION Scale measure() const {
+  /// z, ν and s of those that are tried, refined; returns their scaled residuals.
+  OPTNET_FUNCTION Real evaluate() {
+    if constexpr (Form::kReducesSlack) {
+      kkt.keep(state.accepted);
+      form.recover(b, data, x);
+      kkt.restore(state.accepted);
+    }
+    Real now = kkt.residual(v.r, v.w, state.trying);
+    for (int k = 0; k < Form::kPolishSteps; ++k) {
+      const Mask coarse = now > Real(static_cast<Scalar>(kRefineAbove));
+      const Mask which = Form::kReducesSlack ? state.trying & coarse : state.trying;
+      if (!any(which)) break;
+      const Real moved = kkt.refine(v.r, v.w, which);
+      state.rounding = select(which, moved, state.rounding);
+      now = kkt.residual(v.r, v.w, state.trying);
+    }
+    return now;
+  }
+
+  OPTNET_FUNCTION Scale measure(bool has_z) const {
+    const Real infinity(static_cast<Scalar>(1e30));
     return {b.max(m, [&](int i) { return x.lambda[i] * unit[i]; }),
-            b.max(data.d.n, [&](int j) { return abs(x.z[j]); })};
+            has_z ? b.max(data.d.n, [&](int j) { return abs(x.z[j]); }) : infinity};
   }
   OPTNET_FUNCTION Real size_of_slack(const Scale& scale, int i) const {
     return max(abs(data.h[i]), min(data.G_norm[i] * scale.z, unit[i] * scale.lambda));

@@ -124,10 +124,8 @@ class RangeSpace {
 
   // ---- on an active set: what polish.h needs ----
 
-  /// Newton's steps that follow `solve_active`, where it is exact but for rounding only as far as they are
-  /// needed.
-  static constexpr int kPolishSteps = 1;
-  static constexpr bool kExactStart = true;
+  static constexpr int kPolishSteps = 1;  ///< Newton's steps that may follow `solve_active`
+  static constexpr bool kReducesSlack = true;
 
   /// uᵢ = √Rᵢᵢ
   OPTNET_FUNCTION void row_units(const B& b, const Data<B>&, Real* unit) const {
@@ -135,15 +133,17 @@ class RangeSpace {
     b.diagonal(R, unit);
     b.each(d.m, [&](int i) { unit[i] = sqrt(max(unit[i], zero)); });
   }
-  /// With the factor kept for these weights: λ on the active set, (R + W⁻²) λ = −q, for the problems in
-  /// `which`; z and ν for the λ of all.
-  OPTNET_LARGE_FUNCTION void solve_active(const B& b, const Data<B>& data, Iterate<B>& x, const Real* weights,
-                                          Mask which) {
+  /// With the factor kept for these weights: λ on the active set, (R + W⁻²) λ = −q, and s = q + R λ, for the
+  /// problems in `which`.
+  OPTNET_LARGE_FUNCTION void solve_active(const B& b, Iterate<B>& x, const Real* weights, Mask which) {
+    const Real zero(Scalar(0));
     b.each(d.m, [&](int i) { w[i] = -weights[i] * offset[i]; });
     b.solve_lower(T_end, w);
     b.solve_upper(T_end, w);
     b.each(d.m, [&](int i) { x.lambda[i] = select(which, weights[i] * w[i], x.lambda[i]); });
-    recover(b, data, x);
+    b.multiply_symmetric(R, x.lambda, w);
+    b.each(d.m,
+           [&](int i) { x.s[i] = select(which, select(weights[i] > zero, zero, offset[i] + w[i]), x.s[i]); });
   }
   /// Whether the active rows are independent (and of A's), from the factor's pivots. `work`: m.
   OPTNET_FUNCTION Mask is_regular(const B& b, const Real*, Real* work) const {

@@ -67,8 +67,6 @@ constexpr double kBias = 1e2;
 /// A sign counts as right up to this, λᵢ measured against the largest λ (in the rows' units) and sᵢ against
 /// what it is the difference of …
 constexpr double kSignRounding = 1e-11;
-/// (or, before a first solution is refined, up to this) …
-constexpr double kSignsAtAll = 1e-7;
 /// … and a row as nearly weakly active where both are below this: which side it is on is then a question of
 /// rounding in the data, and the derivative keeps the central path's weight for it, some point between the
 /// derivatives of both sides.

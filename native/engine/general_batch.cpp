@@ -197,7 +197,7 @@ Failure GeneralBatch::load(const Problem& problem) {
       }
       return {};
     };
-    const Failure failure = layout_.dtype == DType::kFloat64 ? check(reinterpret_cast<const double*>(to))
+    Failure failure = layout_.dtype == DType::kFloat64 ? check(reinterpret_cast<const double*>(to))
                                                              : check(reinterpret_cast<const float*>(to));
     if (failure) return failure;
   }

@@ -14,10 +14,6 @@ namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-void copy(const double* from, int size, double* to, std::size_t i) {
-  if (to) std::copy_n(from, size, to + i * static_cast<std::size_t>(size));
-}
-
 void store(const double* from, int size, void* to, std::size_t i, DType dtype) {
   if (!to) return;
   const std::size_t first = i * static_cast<std::size_t>(size);
@@ -115,6 +111,45 @@ struct GeneralBatch::Vectors {
   }
 };
 
+/// The solution's or the adjoint's vectors of the whole batch. `lambda` and `lambda_h` may be the same.
+struct GeneralBatch::Parts {
+  double *z, *lambda, *lambda_h, *nu, *lambda_gl, *lambda_lb, *lambda_ub;
+
+  static Parts of_solution(const BatchVectors& v) {
+    return {v.z, v.lambda, v.lambda_h, v.nu, v.lambda_gl, v.lambda_lb, v.lambda_ub};
+  }
+  static Parts of_adjoint(const BatchVectors& v) {
+    return {v.dz, v.dlambda, v.dlambda_h, v.dnu, v.dlambda_gl, v.dlambda_lb, v.dlambda_ub};
+  }
+
+  /// Those of problem i; 0 for what is null.
+  void read(std::size_t i, const Dimensions& d, const Vectors& to) const {
+    const auto copy = [i](const double* from, int size, double* row) {
+      if (from) std::copy_n(from + i * static_cast<std::size_t>(size), size, row);
+    };
+    copy(z, d.n, to.z);
+    copy(lambda_h, d.m, to.lambda);
+    copy(nu, d.q, to.nu);
+    copy(lambda_gl, d.m, to.lambda_gl);
+    copy(lambda_lb, d.n, to.lambda_lb);
+    copy(lambda_ub, d.n, to.lambda_ub);
+  }
+  void write(std::size_t i, const Dimensions& d, const Vectors& from) const {
+    const auto copy = [i](const double* row, int size, double* to) {
+      if (to) std::copy_n(row, size, to + i * static_cast<std::size_t>(size));
+    };
+    copy(from.z, d.n, z);
+    copy(from.nu, d.q, nu);
+    if (lambda_h != lambda) copy(from.lambda, d.m, lambda_h);
+    copy(from.lambda_gl, d.m, lambda_gl);
+    copy(from.lambda_lb, d.n, lambda_lb);
+    copy(from.lambda_ub, d.n, lambda_ub);
+    if (!lambda) return;
+    double* difference = lambda + i * static_cast<std::size_t>(d.m);
+    for (int r = 0; r < d.m; ++r) difference[r] = from.lambda[r] - from.lambda_gl[r];
+  }
+};
+
 GeneralBatch::GeneralBatch(const Problem& layout, const Settings& settings, std::shared_ptr<MemoryPool> pool)
     : layout_(layout),
       settings_(settings),
@@ -198,7 +233,7 @@ Failure GeneralBatch::load(const Problem& problem) {
       return {};
     };
     Failure failure = layout_.dtype == DType::kFloat64 ? check(reinterpret_cast<const double*>(to))
-                                                             : check(reinterpret_cast<const float*>(to));
+                                                       : check(reinterpret_cast<const float*>(to));
     if (failure) return failure;
   }
   return {};
@@ -279,17 +314,8 @@ GeneralBatch::Result GeneralBatch::solve(const Task& task, const Block& scratch,
 
   GeneralVectors guess;
   if (task.guess) {
-    const BatchVectors& from = *task.guess;
     start.clear(d_);
-    const auto copy_in = [&](const double* v, int size, double* to) {
-      if (v) std::copy_n(v + i * static_cast<std::size_t>(size), size, to);
-    };
-    copy_in(from.z, d_.n, start.z);
-    copy_in(from.lambda_h, d_.m, start.lambda);
-    copy_in(from.nu, d_.q, start.nu);
-    copy_in(from.lambda_gl, d_.m, start.lambda_gl);
-    copy_in(from.lambda_lb, d_.n, start.lambda_lb);
-    copy_in(from.lambda_ub, d_.n, start.lambda_ub);
+    Parts::of_solution(*task.guess).read(i, d_, start);
     guess = start.all();
   }
   const GeneralReport report = unit_->solve(memory, problem, solver_settings(task),
@@ -462,15 +488,8 @@ void GeneralBatch::write(std::size_t i, const GeneralReport& report, const Vecto
   if (results.margin) results.margin[i] = report.margin;
   if (results.derivative) results.derivative[i] = static_cast<std::uint8_t>(derivative_of(report.derivative));
 
-  copy(at.z, d_.n, vectors.z, i);
-  copy(at.nu, d_.q, vectors.nu, i);
-  copy(at.slope, d_.n, vectors.slope, i);
-  if (vectors.lambda_h != vectors.lambda) copy(at.lambda, d_.m, vectors.lambda_h, i);
-  copy(at.lambda_gl, d_.m, vectors.lambda_gl, i);
-  copy(at.lambda_lb, d_.n, vectors.lambda_lb, i);
-  copy(at.lambda_ub, d_.n, vectors.lambda_ub, i);
-  for (int r = 0; r < d_.m; ++r) at.lambda[r] -= at.lambda_gl[r];
-  copy(at.lambda, d_.m, vectors.lambda, i);
+  Parts::of_solution(vectors).write(i, d_, at);
+  if (vectors.slope) std::copy_n(at.slope, d_.n, vectors.slope + i * static_cast<std::size_t>(d_.n));
 }
 
 double GeneralBatch::differentiate(std::size_t i, const Block& scratch, const BatchVectors& in,
@@ -491,24 +510,9 @@ double GeneralBatch::differentiate(std::size_t i, const Block& scratch, const Ba
   memory.kept = kept_[i].data();
   memory.scratch = arena.take<std::byte>(unit_scratch);
   for (const Vectors* v : {&from, &to}) v->clear(d);
-  const auto copy_in = [&](const double* v, int size, double* into) {
-    if (v) std::copy_n(v + i * static_cast<std::size_t>(size), size, into);
-  };
-  copy_in(in.dz, d_.n, from.z);
-  copy_in(in.dlambda_h, d_.m, from.lambda);
-  copy_in(in.dnu, d_.q, from.nu);
-  copy_in(in.dlambda_gl, d_.m, from.lambda_gl);
-  copy_in(in.dlambda_lb, d_.n, from.lambda_lb);
-  copy_in(in.dlambda_ub, d_.n, from.lambda_ub);
+  Parts::of_adjoint(in).read(i, d_, from);
   const double residual = unit.differentiate(memory, from.all(), to.all(), forward);
-  copy(to.z, d_.n, out.dz, i);
-  copy(to.nu, d_.q, out.dnu, i);
-  if (out.dlambda_h != out.dlambda) copy(to.lambda, d_.m, out.dlambda_h, i);
-  copy(to.lambda_gl, d_.m, out.dlambda_gl, i);
-  copy(to.lambda_lb, d_.n, out.dlambda_lb, i);
-  copy(to.lambda_ub, d_.n, out.dlambda_ub, i);
-  for (int r = 0; r < d_.m; ++r) to.lambda[r] -= to.lambda_gl[r];
-  copy(to.lambda, d_.m, out.dlambda, i);
+  Parts::of_adjoint(out).write(i, d_, to);
   return residual;
 }
 

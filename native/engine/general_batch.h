@@ -74,6 +74,7 @@ class GeneralBatch {
 
   /// The vectors of one problem.
   struct Vectors;
+  struct Parts;
 
   PlainProblem plain(Arena& arena) const;
   GeneralSettings solver_settings(const Task& task) const;

@@ -145,9 +145,16 @@ struct Solved {
         status(s.batch, 99),
         iterations(s.batch) {}
   Results results() {
-    return {z.data(),      lambda.data(),     nu.data(),     slack.data(), objective.data(),
-            status.data(), iterations.data(), primal.data(), dual.data(),  gap.data(),
-            false};
+    return {.z = z.data(),
+            .lambda = lambda.data(),
+            .nu = nu.data(),
+            .slack = slack.data(),
+            .objective = objective.data(),
+            .status = status.data(),
+            .iterations = iterations.data(),
+            .primal_residual = primal.data(),
+            .dual_residual = dual.data(),
+            .gap = gap.data()};
   }
   bool operator==(const Solved&) const = default;
 };
@@ -172,13 +179,12 @@ struct Drawn {
   }
   Upstream upstream() { return {dz.data(), dlambda.data(), dnu.data()}; }
   Gradients out() {
-    return {gradients[0].data(),
-            gradients[1].data(),
-            gradients[2].data(),
-            gradients[3].data(),
-            gradients[4].data(),
-            gradients[5].data(),
-            false};
+    return {.dQ = gradients[0].data(),
+            .dp = gradients[1].data(),
+            .dG = gradients[2].data(),
+            .dh = gradients[3].data(),
+            .dA = gradients[4].data(),
+            .db = gradients[5].data()};
   }
   bool operator==(const Drawn&) const = default;
 };
@@ -580,8 +586,14 @@ void arrays_may_lie_on_the_gpu() {
           upstream.dz_on_device = upstream.dnu_on_device = true;
           void* out[6];
           for (int k = 0; k < 6; ++k) out[k] = put(drawn.gradients[k], false);
-          CHECK(!backward(*solution, upstream, {out[0], out[1], out[2], out[3], out[4], out[5], true},
-                          where % 2));
+          const Gradients gradients{.dQ = out[0],
+                                    .dp = out[1],
+                                    .dG = out[2],
+                                    .dh = out[3],
+                                    .dA = out[4],
+                                    .db = out[5],
+                                    .on_device = true};
+          CHECK(!backward(*solution, upstream, gradients, where % 2));
           for (int k = 0; k < 6; ++k) fetch(out[k], drawn.gradients[k]);
           CHECK(drawn == reference);
 

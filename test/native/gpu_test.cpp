@@ -57,8 +57,16 @@ Outcome outcome(Device& device, const GeneratedBatch& batch, bool shared, const 
   std::vector<std::int32_t> iterations(B);
   Outcome out;
   out.status.resize(B);
-  const Results results{z.data(),          lambda.data(),     nu.data(),     slack.data(), objective.data(),
-                        out.status.data(), iterations.data(), primal.data(), dual.data(),  gap.data()};
+  const Results results{.z = z.data(),
+                        .lambda = lambda.data(),
+                        .nu = nu.data(),
+                        .slack = slack.data(),
+                        .objective = objective.data(),
+                        .status = out.status.data(),
+                        .iterations = iterations.data(),
+                        .primal_residual = primal.data(),
+                        .dual_residual = dual.data(),
+                        .gap = gap.data()};
   std::shared_ptr<Solution> solution;
   std::shared_ptr<Call> call;
   out.failure = device.solve(problem, settings, results, nullptr, solution, call);

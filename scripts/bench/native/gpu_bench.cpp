@@ -129,12 +129,28 @@ struct Outputs {
   }
   static void* at(const Array& array) { return array ? array->data() : nullptr; }
   Results results() {
-    return {at(z),         at(lambda),        at(nu),        at(slack),   objective.data(),
-            status.data(), iterations.data(), primal.data(), dual.data(), gap.data(),
-            true};
+    return {.z = at(z),
+            .lambda = at(lambda),
+            .nu = at(nu),
+            .slack = at(slack),
+            .objective = objective.data(),
+            .status = status.data(),
+            .iterations = iterations.data(),
+            .primal_residual = primal.data(),
+            .dual_residual = dual.data(),
+            .gap = gap.data(),
+            .on_device = true};
   }
-  Upstream upstream() const { return {at(dz), nullptr, nullptr, true, false, false}; }
-  Gradients gradients() const { return {at(dQ), at(dp), at(dG), at(dh), at(dA), at(db), true}; }
+  Upstream upstream() const { return {.dz = at(dz), .dz_on_device = true}; }
+  Gradients gradients() const {
+    return {.dQ = at(dQ),
+            .dp = at(dp),
+            .dG = at(dG),
+            .dh = at(dh),
+            .dA = at(dA),
+            .db = at(db),
+            .on_device = true};
+  }
 };
 
 void finish(const std::shared_ptr<Call>& call) {

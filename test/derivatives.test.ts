@@ -513,10 +513,13 @@ describe('a warm start', () => {
 
 describe('the closest problem that has a solution', () => {
   const closest: Options = { infeasible: 'closest' };
-  /** Those that shifts of h, gl and b can mend: their simple bounds do not contradict each other. */
+  /** Those that shifts of h, gl and b can mend: their bounds, and the two sides of their rows, do not contradict each
+   * other. */
   const mendable = forms.map(([name, form]) => {
     const { problems } = makeBatch('infeasible', form, 51, 24);
-    const isMendable = ({ lb, ub }: OneProblem) => lb?.every((x, j) => x <= (ub?.[j] ?? Infinity)) ?? true;
+    const isBelow = (low?: Float64Array, high?: Float64Array) =>
+      low?.every((x, j) => x <= (high?.[j] ?? Infinity)) ?? true;
+    const isMendable = ({ lb, ub, gl, h }: OneProblem) => isBelow(lb, ub) && isBelow(gl, h);
     return [name, problems.filter(isMendable).slice(0, 8)] as const;
   });
 

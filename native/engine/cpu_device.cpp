@@ -114,7 +114,7 @@ struct CpuSolution::Impl {
     }
     if (layout.lb.data) v.lambda_lb = at.take(s.n);
     if (layout.ub.data) v.lambda_ub = at.take(s.n);
-    if (settings.smoothing > 0) v.slope = at.take(s.n);
+    if (settings.smoothing > 0 || settings.closest) v.slope = at.take(s.n);
     return at.bytes();
   }
   /// What one backward call computes, `apart` from it what a loss that depends on the objective adds to.
@@ -171,6 +171,8 @@ struct CpuSolution::Impl {
                      MemoryPool::Block& general_scratch, const BatchVectors& in, const BatchVectors& out,
                      bool forward, double* residuals);
   void add_objective(std::size_t i, double weight, const BatchVectors& v) const;
+  /// Whether problem i's derivative is taken at a point that need not be the minimum of its objective.
+  bool off_minimum(std::size_t i, const BatchVectors& v) const { return v.slope && general->serves(i); }
   double along_slope(std::size_t i, const BatchVectors& v) const {
     double sum = 0;
     const auto n = static_cast<std::size_t>(layout.shape.n);
@@ -449,26 +451,27 @@ void CpuSolution::Impl::differentiate(std::size_t unit, int worker, const Memory
 /// first two are what is left beside the part that dz/dp and dz/dQ have.
 void CpuSolution::Impl::add_objective(std::size_t i, double weight, const BatchVectors& v) const {
   const auto row = [i](double* base, int size) { return base + i * static_cast<std::size_t>(size); };
-  const auto add = [&](double* to, const double* from, int size) {
+  const auto add = [&](double times, double* to, const double* from, int size) {
     if (!to) return;
     for (int k = 0; k < size; ++k)
-      row(to, size)[k] += weight * from[i * static_cast<std::size_t>(size) + static_cast<std::size_t>(k)];
+      row(to, size)[k] += times * from[i * static_cast<std::size_t>(size) + static_cast<std::size_t>(k)];
   };
   const Shape& s = layout.shape;
+  const bool off = off_minimum(i, v);
+  const double envelope = off ? 0 : weight;
   for (int k = 0; k < s.n; ++k) row(v.dz_of_Q, s.n)[k] = row(v.dz, s.n)[k] + 0.5 * weight * row(v.z, s.n)[k];
+  add(envelope, v.dz, v.z, s.n);
   if (v.slope) {
     std::copy_n(row(v.dz, s.n), s.n, row(v.dz_of_p, s.n));
-    add(v.dz_of_p, v.z, s.n);
-    weight = 0;
+    if (off) add(weight, v.dz_of_p, v.z, s.n);
   }
-  add(v.dz, v.z, s.n);
   if (v.lambda_h == v.lambda) std::copy_n(row(v.dlambda, s.m), s.m, row(v.dlambda_h, s.m));
-  add(v.dlambda_h, v.lambda_h, s.m);
-  add(v.dlambda_gl, v.lambda_gl, s.m);
+  add(envelope, v.dlambda_h, v.lambda_h, s.m);
+  add(envelope, v.dlambda_gl, v.lambda_gl, s.m);
   std::copy_n(row(v.dnu, s.q), s.q, row(v.dnu_of_b, s.q));
-  add(v.dnu_of_b, v.nu, s.q);
-  add(v.dlambda_lb, v.lambda_lb, s.n);
-  add(v.dlambda_ub, v.lambda_ub, s.n);
+  add(envelope, v.dnu_of_b, v.nu, s.q);
+  add(envelope, v.dlambda_lb, v.lambda_lb, s.n);
+  add(envelope, v.dlambda_ub, v.lambda_ub, s.n);
 }
 
 Failure CpuSolution::backward(const Upstream& upstream, const Gradients& gradients,
@@ -530,7 +533,8 @@ Failure CpuSolution::backward(const Upstream& upstream, const Gradients& gradien
       call->given.dz = next;
     }
     for (std::size_t i = 0, k = 0; i < s.batch; ++i) {
-      for (int j = 0; j < s.n; ++j, ++k) call->given.dz[k] += call->dobjective[i] * v.slope[k];
+      const double weight = impl->off_minimum(i, v) ? call->dobjective[i] : 0;
+      for (int j = 0; j < s.n; ++j, ++k) call->given.dz[k] += weight == 0 ? 0 : weight * v.slope[k];
     }
   }
   job.stages.push_back({impl->unit_count, [impl, call, gradients](std::size_t unit, int worker) {
@@ -559,6 +563,7 @@ double CpuSolution::Impl::tangent_equations(std::size_t i, const Tangents& tange
   const auto of = [i](const void* data, const Datum& datum, std::size_t size) -> const T* {
     return data ? static_cast<const T*>(data) + (datum.batched ? i * size : 0) : nullptr;
   };
+  const bool minimal = !off_minimum(i, v);
   const double* z = v.z + i * n;
   double *rz = equations.dz + i * n, objective = 0;
   std::fill_n(rz, n, 0.0);
@@ -584,14 +589,14 @@ double CpuSolution::Impl::tangent_equations(std::size_t i, const Tangents& tange
         rhs[r] += element * z[j];
         rz[j] += element * y[r];
       }
-      if (!v.slope) objective += y[r] * rhs[r];
+      if (minimal) objective += y[r] * rhs[r];
     }
   };
   /// rhs ← rhs + sign·dv, of multipliers y
   const auto vector = [&](const T* dv, std::size_t size, double sign, const double* y, double* rhs) {
     for (std::size_t r = 0; dv && r < size; ++r) {
       rhs[r] += sign * static_cast<double>(dv[r]);
-      if (!v.slope) objective += sign * static_cast<double>(dv[r]) * y[r];
+      if (minimal) objective += sign * static_cast<double>(dv[r]) * y[r];
     }
   };
   if (m > 0) {
@@ -700,7 +705,7 @@ Failure CpuSolution::jvp(const Tangents& tangents, const SolutionTangents& out,
                                               call->general_scratch[static_cast<std::size_t>(worker)],
                                               call->in, call->v, true, nullptr);
                           impl->each_problem(unit, [&](std::size_t i) {
-                            if (call->v.slope && out.dobjective)
+                            if (impl->off_minimum(i, call->v) && out.dobjective)
                               out.dobjective[i] += impl->along_slope(i, call->v);
                             const auto store = [&](void* to, const double* from, int size) {
                               if (!to || !from) return;

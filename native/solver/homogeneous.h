@@ -215,9 +215,11 @@ class Homogeneous {
   OPTNET_LARGE_FUNCTION bool straighten() {
     const int base_rows = kkt.stiff_rows;
     int count = base_rows;
+    const Real near = Real(kStays) * b.max(n, [&](int j) { return abs(at.v.x[j]); });
     for (int i = 0; i < rows; ++i) {
-      if (max(at.z.u[i], at.z.l[i]) <= max(at.s.u[i], at.s.l[i])) continue;
-      kkt.stiff[count++] = data.d.q + i;
+      const bool active = max(at.z.u[i], at.z.l[i]) > max(at.s.u[i], at.s.l[i]);
+      const bool stays = data.has_u[i] + data.has_l[i] > Real(0) && abs(Cx[i]) <= near;
+      if (active || stays) kkt.stiff[count++] = data.d.q + i;
     }
     kkt.stiff_rows = count;
     b.each(rows, [&](int i) { kkt.D[i] = 0; });

@@ -115,6 +115,8 @@ constexpr double kCertificateValue = 1e-10;
 constexpr double kStraighter = 1e3;
 /// A direction is worth a closer look once τ is so small beside κ.
 constexpr double kSeemsEndless = 1e-5;
+/// How little a row has to change along it, relative to the direction, to seem to stay where it is.
+constexpr double kStays = 1e-5;
 
 /// From this scaled error on, the active set is worth a try …
 constexpr double kPolishable = 1e-4;

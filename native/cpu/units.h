@@ -139,7 +139,9 @@ class Units final : public UnitSolver {
     load_upstream(at.glambda, d_.m, upstream.dlambda, first, count);
     load_upstream(at.gnu, d_.q, upstream.dnu, first, count);
     if constexpr (kRefines) {
-      const auto coarse = at.rounding[0] > Real(static_cast<Scalar>(kRefineAdjointAbove));
+      // Long sums lose more than what the refinement of the solution has shown.
+      const double longer = std::min(1.0, 100.0 / d_.n);
+      const auto coarse = at.rounding[0] > Real(static_cast<Scalar>(kRefineAdjointAbove * longer));
       refined_adjoint(at.b, at.work, at.gz, at.glambda, at.gnu, at.dlambda, coarse);
     } else {
       adjoint(at.b, at.work, at.gz, at.glambda, at.gnu, at.dlambda);

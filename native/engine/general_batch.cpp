@@ -457,7 +457,12 @@ GeneralBatch::Result GeneralBatch::solve_closest(const Task& task, const PlainPr
     break;
   }
   report.iterations = iterations;
-  for (std::size_t k = n; k < N; ++k) report.errors.objective -= 0.5 * weight * solution.z[k] * solution.z[k];
+  report.errors.objective = 0;
+  for (std::size_t r = 0; r < n; ++r) {
+    double slope = problem.p[r];
+    for (std::size_t k = 0; problem.Q && k < n; ++k) slope += 0.5 * problem.Q[r * n + k] * solution.z[k];
+    report.errors.objective += slope * solution.z[r];
+  }
   served_[i] = kElastic;
   if (settings_.differentiable) kept_[i] = std::move(kept);
   write(i, report, solution, at, results, vectors);

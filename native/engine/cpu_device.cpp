@@ -204,7 +204,6 @@ Failure CpuSolution::create(const Problem& problem, const Settings& settings, Th
   const Shape& shape = problem.shape;
   const Sharing sharing{!problem.Q.batched, !problem.G.batched, !problem.A.batched};
   impl->units = best_instruction_set().make(shape, sharing, problem.dtype, settings.precision);
-  impl->general = std::make_unique<GeneralBatch>(problem, settings, impl->pool);
   if (!impl->all_general) impl->footprint = impl->units->footprint();
   const std::size_t lanes = impl->all_general ? 1 : impl->units->lanes();
   impl->unit_count = (shape.batch + lanes - 1) / lanes;
@@ -226,11 +225,13 @@ Failure CpuSolution::create(const Problem& problem, const Settings& settings, Th
   const std::size_t vectors = !settings.differentiable      ? 0
                               : numbers > physical_memory() ? numbers
                                                             : impl->place_solution(nullptr, none);
-  const std::size_t total = sum(data, sum(kept, vectors));
+  const std::size_t total =
+      sum(product(shape.batch, GeneralBatch::kBytesOfProblem), sum(data, sum(kept, vectors)));
   const bool fits = total <= physical_memory() && impl->pool->take(impl->footprint.shared, impl->shared) &&
                     impl->pool->take(data, impl->data) && impl->pool->take(kept, impl->kept) &&
                     impl->pool->take(vectors, impl->vectors);
   if (!fits) return {Failure::Code::kMemory, ' ', 0, 0, 0, total};
+  impl->general = std::make_unique<GeneralBatch>(problem, settings, impl->pool);
   out = std::shared_ptr<CpuSolution>(new CpuSolution(impl));
   return {};
 }

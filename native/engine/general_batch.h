@@ -16,6 +16,9 @@ class GeneralBatch {
  public:
   using Block = MemoryPool::Block;
 
+  /// What it takes for each problem of the batch, whoever solves it.
+  static constexpr std::size_t kBytesOfProblem = sizeof(Block) + 1;
+
   GeneralBatch(const Problem& layout, const Settings& settings, std::shared_ptr<MemoryPool> pool);
 
   /// Copies the data of a batch that is all general, and checks them.

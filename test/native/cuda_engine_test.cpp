@@ -118,7 +118,9 @@ struct Batch {
   }
 
   Problem problem() {
-    Problem problem{shape, dtype, {}, {}, {}, {}, {}, {}};
+    Problem problem;
+    problem.shape = shape;
+    problem.dtype = dtype;
     Datum* const to[] = {&problem.Q, &problem.p, &problem.G, &problem.h, &problem.A, &problem.b};
     for (int k = 0; k < 6; ++k) {
       if (data[k].size() > 0) *to[k] = {data[k].data(), batched[k], false, nullptr};

@@ -7,6 +7,7 @@
 
 #include "cpu/simd.h"
 #include "cpu/unit_solver.h"
+#include "engine/numbers.h"
 #include "solver/data.h"
 
 namespace optnet::OPTNET_ISA {
@@ -136,18 +137,7 @@ class Loader {
           static_cast<double>(lane(check.norm, l)) *
           symmetry_tolerance(sizeof(IO) == sizeof(double) ? DType::kFloat64 : DType::kFloat32);
       if (static_cast<double>(lane(asymmetry, l)) > allowed)
-        return not_symmetric(first + l, source[l], Q.size, allowed);
-    }
-    return {};
-  }
-
-  static Failure not_symmetric(std::size_t index, const IO* Q, int n, double allowed) {
-    for (int i = 0; i < n; ++i) {
-      for (int j = 0; j < i; ++j) {
-        const double x = static_cast<double>(Q[static_cast<std::size_t>(i) * n + j]) -
-                         static_cast<double>(Q[static_cast<std::size_t>(j) * n + i]);
-        if (x > allowed || -x > allowed) return {Failure::Code::kNotSymmetric, 'Q', index, i, j};
-      }
+        return find_asymmetry(first + l, source[l], Q.size, allowed);
     }
     return {};
   }

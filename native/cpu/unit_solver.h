@@ -38,7 +38,6 @@ class UnitSolver {
   virtual ~UnitSolver() = default;
 
   virtual std::size_t lanes() const = 0;  ///< problems in a unit
-  virtual bool keeps_data() const = 0;    ///< the adjoint needs `data` again
   virtual Footprint footprint() const = 0;
 
   /// Copies and checks the data that the batch shares, or one unit's.

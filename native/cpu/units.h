@@ -47,7 +47,6 @@ class Units final : public UnitSolver {
       : batch_(shape.batch), d_{shape.n, shape.m, shape.q}, sharing_(sharing) {}
 
   std::size_t lanes() const override { return W; }
-  bool keeps_data() const override { return true; }
 
   Footprint footprint() const override {
     const Places<B, kKind> at({}, d_, sharing_);

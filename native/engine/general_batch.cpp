@@ -7,6 +7,7 @@
 #include <limits>
 #include <tuple>
 
+#include "engine/numbers.h"
 #include "engine/sizes.h"
 
 namespace optnet {
@@ -14,15 +15,10 @@ namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
+/// Problem i's row of a result that may not be asked for.
 void store(const double* from, int size, void* to, std::size_t i, DType dtype) {
-  if (!to) return;
-  const std::size_t first = i * static_cast<std::size_t>(size);
-  if (dtype == DType::kFloat64) {
-    std::copy_n(from, size, static_cast<double*>(to) + first);
-  } else {
-    std::transform(from, from + size, static_cast<float*>(to) + first,
-                   [](double x) { return static_cast<float>(x); });
-  }
+  const auto count = static_cast<std::size_t>(size);
+  if (to) write_numbers(from, count, to, i * count, dtype);
 }
 
 Status status_of(const GeneralReport& report, int max_iterations) {
@@ -57,21 +53,10 @@ std::size_t first_bad(const T* x, std::size_t count, double infinity) {
 
 template <class T>
 Failure check_symmetric(const T* Q, std::size_t index, int n, DType dtype) {
-  const auto at = [&](int i, int j) {
-    return static_cast<double>(
-        Q[static_cast<std::size_t>(i) * static_cast<std::size_t>(n) + static_cast<std::size_t>(j)]);
-  };
   double largest = 0;
-  for (int i = 0; i < n; ++i) {
-    for (int j = 0; j < n; ++j) largest = std::max(largest, std::abs(at(i, j)));
-  }
-  for (int i = 0; i < n; ++i) {
-    for (int j = 0; j < i; ++j) {
-      if (std::abs(at(i, j) - at(j, i)) > symmetry_tolerance(dtype) * largest)
-        return {Failure::Code::kNotSymmetric, 'Q', index, i, j};
-    }
-  }
-  return {};
+  for (std::size_t k = 0; k < static_cast<std::size_t>(n) * static_cast<std::size_t>(n); ++k)
+    largest = std::max(largest, std::abs(static_cast<double>(Q[k])));
+  return find_asymmetry(index, Q, n, symmetry_tolerance(dtype) * largest);
 }
 
 /// Weight of the shifts' squares, beside the largest number of the objective: the shifts are the least to
@@ -177,12 +162,9 @@ GeneralBatch::GeneralBatch(const Problem& layout, const Settings& settings, std:
   place(gl_, layout.gl, m);
   place(lb_, layout.lb, n);
   place(ub_, layout.ub, n);
-  if (settings.closest) elastic_ = best_instruction_set().make_general(elastic_d_, bounded_);
-  for (Datum* datum : {&layout_.Q, &layout_.p, &layout_.G, &layout_.h, &layout_.A, &layout_.b, &layout_.gl,
-                       &layout_.lb, &layout_.ub}) {
-    datum->data = nullptr;
-    datum->owner = nullptr;
-  }
+  if (!settings.closest) return;
+  elastic_ = best_instruction_set().make_general(elastic_d_, bounded_);
+  elastic_footprint_ = elastic_->footprint();
 }
 
 Failure GeneralBatch::load(const Problem& problem) {
@@ -232,9 +214,7 @@ Failure GeneralBatch::load(const Problem& problem) {
       }
       return {};
     };
-    Failure failure = layout_.dtype == DType::kFloat64 ? check(reinterpret_cast<const double*>(to))
-                                                       : check(reinterpret_cast<const float*>(to));
-    if (failure) return failure;
+    if (Failure f = with_type(layout_.dtype, to, check)) return f;
   }
   return {};
 }
@@ -259,13 +239,8 @@ PlainProblem GeneralBatch::plain(Arena& arena) const {
 
 void GeneralBatch::read(const Source& source, std::size_t i, double* to) const {
   if (!to) return;
-  const std::size_t first = source.batched ? i * source.size : 0;
-  const std::byte* from = data_.data() + source.offset;
-  if (layout_.dtype == DType::kFloat64) {
-    std::copy_n(reinterpret_cast<const double*>(from) + first, source.size, to);
-  } else {
-    std::copy_n(reinterpret_cast<const float*>(from) + first, source.size, to);
-  }
+  read_numbers(data_.data() + source.offset, source.batched ? i * source.size : 0, source.size, layout_.dtype,
+               to);
 }
 
 void GeneralBatch::read_own(std::size_t i, const PlainProblem& to) const {
@@ -361,7 +336,6 @@ GeneralBatch::Result GeneralBatch::solve_closest(const Task& task, const PlainPr
                                                  const Results& results, const BatchVectors& vectors) {
   const auto n = static_cast<std::size_t>(d_.n), m = static_cast<std::size_t>(d_.m),
              q = static_cast<std::size_t>(d_.q), N = static_cast<std::size_t>(elastic_d_.n), i = task.i;
-  const GeneralUnit::Footprint footprint = elastic_->footprint();
   Block scratch, kept;
   const auto lay_out = [&](Arena& arena, PlainProblem& elastic) {
     elastic.d = elastic_d_;
@@ -379,15 +353,15 @@ GeneralBatch::Result GeneralBatch::solve_closest(const Task& task, const PlainPr
   PlainProblem elastic;
   lay_out(counted, elastic);
   for (int k = 0; k < 3; ++k) Vectors(elastic_d_, counted);
-  const std::size_t bytes = sum(counted.used(), footprint.scratch);
-  if (!pool_->take(bytes, scratch) || !pool_->take(footprint.kept, kept)) return Result::kNoMemory;
+  const std::size_t bytes = sum(counted.used(), elastic_footprint_.scratch);
+  if (!pool_->take(bytes, scratch) || !pool_->take(elastic_footprint_.kept, kept)) return Result::kNoMemory;
   Arena arena(scratch.data());
   lay_out(arena, elastic);
   const Vectors solution(elastic_d_, arena), at(elastic_d_, arena), start(elastic_d_, arena);
   for (const Vectors* v : {&solution, &at, &start}) v->clear(elastic_d_);
   GeneralUnit::Memory memory;
   memory.kept = kept.data();
-  memory.scratch = arena.take<std::byte>(footprint.scratch);
+  memory.scratch = arena.take<std::byte>(elastic_footprint_.scratch);
 
   const auto rows = [&](const double* from, std::size_t count, double* to, std::size_t shifts) {
     std::fill_n(to, count * N, 0.0);
@@ -428,7 +402,8 @@ GeneralBatch::Result GeneralBatch::solve_closest(const Task& task, const PlainPr
   const auto solve_with = [&](double weight, const GeneralVectors* guess) {
     fill(weight);
     // Multipliers are as large as the weight, and rounding with them.
-    settings.tolerance = std::max(settings_.tolerance, kShiftTolerance * weight / (kShiftWeight * largest));
+    if (largest > 0)
+      settings.tolerance = std::max(settings_.tolerance, kShiftTolerance * weight / (kShiftWeight * largest));
     return elastic_->solve(memory, elastic, settings, guess, solution.all(), at.all());
   };
   const auto keep_solution = [&] {
@@ -444,17 +419,16 @@ GeneralBatch::Result GeneralBatch::solve_closest(const Task& task, const PlainPr
   const GeneralVectors guess = start.all();
   GeneralReport report = solve_with(weight, nullptr);
   int iterations = report.iterations;
-  for (const double least = weight;
-       largest > 0 && report.ending == Ending::kSolved && weight < 0.1 * kShiftWeight * largest;) {
+  while (largest > 0 && report.ending == Ending::kSolved && weight < 0.1 * kShiftWeight * largest) {
     keep_solution();
-    const double before = weight;
-    weight *= kShiftWeightStep;
-    report = solve_with(weight, &guess);
+    report = solve_with(weight * kShiftWeightStep, &guess);
     iterations += report.iterations;
-    if (report.ending == Ending::kSolved) continue;
-    weight = before;  // the largest that rounding allows
-    report = solve_with(weight, before > least ? &guess : nullptr);
-    break;
+    if (report.ending == Ending::kSolved) {
+      weight *= kShiftWeightStep;
+    } else {
+      report = solve_with(weight, &guess);  // the largest that rounding allows
+      break;
+    }
   }
   report.iterations = iterations;
   report.errors.objective = 0;
@@ -503,7 +477,7 @@ double GeneralBatch::differentiate(std::size_t i, const Block& scratch, const Ba
   const bool elastic = served_[i] == kElastic;
   const Dimensions& d = elastic ? elastic_d_ : d_;
   const GeneralUnit& unit = elastic ? *elastic_ : *unit_;
-  const std::size_t unit_scratch = unit.footprint().scratch;
+  const std::size_t unit_scratch = (elastic ? elastic_footprint_ : footprint_).scratch;
   if (elastic) {
     Arena counted;
     for (int k = 0; k < 2; ++k) Vectors(d, counted);

@@ -19,6 +19,7 @@ class GeneralBatch {
   /// What it takes for each problem of the batch, whoever solves it.
   static constexpr std::size_t kBytesOfProblem = sizeof(Block) + 1;
 
+  /// `layout`: of the data, only whether they are there.
   GeneralBatch(const Problem& layout, const Settings& settings, std::shared_ptr<MemoryPool> pool);
 
   /// Copies the data of a batch that is all general, and checks them.
@@ -64,6 +65,7 @@ class GeneralBatch {
   GeneralUnit::Footprint footprint_;
   Dimensions elastic_d_;  ///< of a problem whose rows may give: z and the shifts of G's and A's rows
   std::unique_ptr<GeneralUnit> elastic_;
+  GeneralUnit::Footprint elastic_footprint_;
   Block data_;
   struct Source {
     std::size_t offset = 0;  ///< into data_

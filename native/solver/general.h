@@ -51,7 +51,8 @@ class General {
         kkt(data, d.q + data.rows, kept, scratch),
         method(backend, data, kkt, scratch),
         outcome(kept.template take<Outcome>(1)),
-        side(kept.template take<signed char>(static_cast<std::size_t>(d.q + data.rows))),
+        side(kept.template take<signed char>(static_cast<std::size_t>(d.q) +
+                                             static_cast<std::size_t>(data.rows))),
         D_u(B::vector(kept, data.rows)),
         D_l(B::vector(kept, data.rows)),
         polished(method.point(scratch)),
@@ -81,14 +82,10 @@ class General {
     if (!report.convex) return report;
     method.begin();
 
-    if (method.contradiction()) {
-      report.ending = Ending::kPrimalInfeasible;
-    }
-    const bool contradictory = report.ending == Ending::kPrimalInfeasible;
-    bool exact = !contradictory && guess && settings.polish &&
-                 warm(*guess, settings.tolerance, settings.guess_attempts, report);
-    if (!exact && !contradictory && settings.only_guess) return report;
-    if (!exact && !contradictory) exact = iterate(settings, report);
+    bool exact =
+        guess && settings.polish && warm(*guess, settings.tolerance, settings.guess_attempts, report);
+    if (!exact && settings.only_guess) return report;
+    if (!exact) exact = iterate(settings, report);
     if (report.ending == Ending::kPrimalInfeasible || report.ending == Ending::kDualInfeasible) {
       write_certificate(report.ending, solution);
       write_certificate(report.ending, differentiated);
@@ -193,10 +190,9 @@ class General {
   OPTNET_FUNCTION bool iterate(const GeneralSettings& settings, GeneralReport& report) {
     double tolerance = settings.tolerance;
     for (int round = 0; round < kPolishRounds; ++round) {
-      const bool first = round == 0;
-      const Ending ending = method.run(tolerance, settings.max_iterations, report.iterations, first);
+      const Ending ending = method.run(tolerance, settings.max_iterations, report.iterations, round == 0);
       if (ending == Ending::kPrimalInfeasible || ending == Ending::kDualInfeasible) {
-        if (first) report.ending = ending;
+        report.ending = ending;
         return false;
       }
       method.normalise(method.at);

@@ -16,8 +16,6 @@ struct PlainProblem {
   Dimensions d;
   double *Q = nullptr, *p = nullptr, *G = nullptr, *h = nullptr, *A = nullptr, *b = nullptr;
   double *gl = nullptr, *lb = nullptr, *ub = nullptr;
-
-  OPTNET_FUNCTION bool bounded() const { return lb || ub; }
 };
 
 /// From here on a bound counts as infinite.

@@ -42,7 +42,7 @@ class Homogeneous {
     for (Point* x : {&at, &best, &step}) *x = point(scratch);
     constant = kkt.vector(scratch);
     residual = kkt.vector(scratch);
-    for (Sides* v : {&residual_sides, &constant_z, &target, &center_}) *v = this->sides(scratch);
+    for (Sides* v : {&residual_sides, &constant_z, &target, &pair_residual}) *v = this->sides(scratch);
     for (Real** v : {&Qx, &transposed, &size, &Qxi, &difference}) *v = GeneralKkt<B>::zeros(scratch, n);
     Cx = GeneralKkt<B>::zeros(scratch, rows);
     right_stiff = GeneralKkt<B>::zeros(scratch, data.d.q + rows);
@@ -68,42 +68,21 @@ class Homogeneous {
     }
   }
 
-  /// Whether two sides of a row, or the rows of S among themselves, contradict each other. Then `at` is the
-  /// proof.
-  OPTNET_LARGE_FUNCTION bool contradiction() {
-    clear(at);
-    for (int i = 0; i < rows; ++i) {
-      if (!(data.has_l[i] > 0 && data.has_u[i] > 0 && data.l[i] > data.u[i])) continue;
-      at.z.u[i] = at.z.l[i] = 1;
-      measure(at);
-      return true;
-    }
-    if (kkt.stiff_rows == 0) return false;
-    // What of the right-hand side s is orthogonal to S's columns: the rest vanishes under δ(E + δI)⁻¹.
-    b.each(rows, [&](int i) { kkt.D[i] = 0; });
-    kkt.factor(b);
-    b.each(kkt.stiff_rows, [&](int k) { at.v.nu[k] = -right_stiff[k]; });
-    for (int step = 0; step < 4; ++step) kkt.shrink_range(b, at.v.nu);
-    const Real largest = b.max(kkt.stiff_rows, [&](int k) { return abs(at.v.nu[k]); });
-    if (!(largest > Real(0))) return false;
-    b.each(kkt.stiff_rows, [&](int k) { at.v.nu[k] = at.v.nu[k] / largest; });
-    measure(at);
-    return certificate(at) == Ending::kPrimalInfeasible;
-  }
-
   /// From nothing, or, not `fresh`, from where the last run left off, to a solution, a certificate, or as far
-  /// as it gets.
+  /// as it gets. Proofs that there is no solution are for the first run.
   OPTNET_LARGE_FUNCTION Ending run(double tolerance, int max_iterations, int& iterations, bool fresh) {
     if (fresh) {
-      start();
       iterations = 0;
+      if (crossed()) return Ending::kPrimalInfeasible;
+      start();
+      if (inconsistent()) return Ending::kPrimalInfeasible;
     }
     at.kappa = max(at.kappa, Real(1e-30));
     kkt.accuracy = kDirectionAccuracy;
     Ending ending = Ending::kStopped;
     int since_best = 0, short_steps = 0;
     Real least_mu(1e300);
-    best_errors = GeneralErrors{};
+    GeneralErrors best_errors;
     for (;; ++iterations) {
       const GeneralErrors errors = measure(at);
       if (errors.scaled < best_errors.scaled) {
@@ -120,11 +99,7 @@ class Homogeneous {
         ending = Ending::kSolved;
         break;
       }
-      Ending proof = certificate(at);
-      if (proof == Ending::kDualInfeasible ||
-          (at.tau < Real(kSeemsEndless) * at.kappa && descent() > Real(0))) {
-        if (straighten()) proof = Ending::kDualInfeasible;
-      }
+      const Ending proof = fresh ? prove() : Ending::kNone;
       if (proof != Ending::kNone) {
         kkt.accuracy = kRefined;
         return proof;
@@ -141,7 +116,6 @@ class Homogeneous {
     measure(at);
     return ending;
   }
-  GeneralErrors best_errors;
 
   /// Residuals of a point (in `residual`, `residual_sides`), and what they mean for the caller.
   OPTNET_LARGE_FUNCTION GeneralErrors measure(const Point& x) {
@@ -258,8 +232,8 @@ class Homogeneous {
       const Real mean = pairs / Real(sides_count > 0 ? sides_count : 1);
       const Real towards = max(target, Real(0.2) * mean);
       b.each(rows, [&](int i) {
-        center_.u[i] = data.has_u[i] * (at.s.u[i] * at.z.u[i] - towards);
-        center_.l[i] = data.has_l[i] * (at.s.l[i] * at.z.l[i] - towards);
+        pair_residual.u[i] = data.has_u[i] * (at.s.u[i] * at.z.u[i] - towards);
+        pair_residual.l[i] = data.has_l[i] * (at.s.l[i] * at.z.l[i] - towards);
       });
       weigh();
       if (!kkt.factor(b)) break;
@@ -304,9 +278,45 @@ class Homogeneous {
   int n, rows;
   Point best, step;
   Vector constant;  // the solution for the constant right-hand side (−p, s, u and −l)
-  Sides constant_z, residual_sides, target, center_;
+  Sides constant_z, residual_sides, target, pair_residual;
   Real *size, *Qxi, *difference;
   Real xQx = 0, px = 0, support = 0, support_size = 0, pairs = 0, residual_tau = 0, mu = 0;
+
+  /// Whether two sides of a row contradict each other. Then `at` is the proof.
+  OPTNET_FUNCTION bool crossed() {
+    for (int i = 0; i < rows; ++i) {
+      if (!(data.has_l[i] > 0 && data.has_u[i] > 0 && data.l[i] > data.u[i])) continue;
+      clear(at);
+      at.z.u[i] = at.z.l[i] = 1;
+      measure(at);
+      return true;
+    }
+    return false;
+  }
+
+  /// Whether the rows of S contradict each other, with a matrix factored. Then `at` is the proof: what of
+  /// their right-hand side s is orthogonal to S's columns, as the rest vanishes under δ(E + δI)⁻¹.
+  OPTNET_FUNCTION bool inconsistent() {
+    if (kkt.stiff_rows == 0) return false;
+    clear(best);
+    b.each(kkt.stiff_rows, [&](int k) { best.v.nu[k] = -right_stiff[k]; });
+    for (int pass = 0; pass < 4; ++pass) kkt.shrink_range(b, best.v.nu);
+    const Real largest = b.max(kkt.stiff_rows, [&](int k) { return abs(best.v.nu[k]); });
+    if (!(largest > Real(0))) return false;
+    b.each(kkt.stiff_rows, [&](int k) { best.v.nu[k] /= largest; });
+    measure(best);
+    if (certificate(best) != Ending::kPrimalInfeasible) return false;
+    copy(best, at);
+    return true;
+  }
+
+  /// Whether the current point proves that there is no solution, once it is looked at closely.
+  OPTNET_FUNCTION Ending prove() {
+    const Ending proof = certificate(at);
+    const bool seems_endless = at.tau < Real(kSeemsEndless) * at.kappa && descent() > Real(0);
+    if (proof != Ending::kDualInfeasible && !seems_endless) return proof;
+    return straighten() ? Ending::kDualInfeasible : proof;
+  }
 
   /// What `certificate` needs to know of at.x alone.
   OPTNET_FUNCTION void measure_direction() {
@@ -403,8 +413,8 @@ class Homogeneous {
     slope = at.kappa / at.tau + curvature + max(inexact, Real(0));
 
     b.each(rows, [&](int i) {  // affine scaling
-      center_.u[i] = at.s.u[i] * at.z.u[i];
-      center_.l[i] = at.s.l[i] * at.z.l[i];
+      pair_residual.u[i] = at.s.u[i] * at.z.u[i];
+      pair_residual.l[i] = at.s.l[i] * at.z.l[i];
     });
     direction(Real(1), at.kappa * at.tau);
     const Real affine = min(Real(1), largest_step());
@@ -412,8 +422,8 @@ class Homogeneous {
     const Real sigma = cautious ? max(rest * rest * rest, Real(0.3)) : rest * rest * rest;
     const Real second(cautious ? 0 : 1);
     b.each(rows, [&](int i) {
-      center_.u[i] += data.has_u[i] * (second * step.s.u[i] * step.z.u[i] - sigma * mu);
-      center_.l[i] += data.has_l[i] * (second * step.s.l[i] * step.z.l[i] - sigma * mu);
+      pair_residual.u[i] += data.has_u[i] * (second * step.s.u[i] * step.z.u[i] - sigma * mu);
+      pair_residual.l[i] += data.has_l[i] * (second * step.s.l[i] * step.z.l[i] - sigma * mu);
     });
     direction(Real(1) - sigma, at.kappa * at.tau + second * step.kappa * step.tau - sigma * mu);
     // After a short step, stay further inside, or the points stick to the boundary.
@@ -464,21 +474,21 @@ class Homogeneous {
     });
   }
 
-  /// The direction that takes the residuals to 1 − η of theirs, and s∘z to what it is less `center`.
-  OPTNET_FUNCTION void direction(Real eta, Real center_tau) {
+  /// The direction that takes the residuals to 1 − η of theirs, and s∘z to what it is less `pair_residual`.
+  OPTNET_FUNCTION void direction(Real eta, Real tau_residual) {
     Vector& v = step.v;
     b.each(n, [&](int j) { v.x[j] = -eta * residual.x[j]; });
     b.each(kkt.stiff_rows, [&](int k) { v.nu[k] = -eta * residual.nu[k]; });
     b.each(rows, [&](int i) {
-      target.u[i] = data.has_u[i] > 0 ? center_.u[i] / at.z.u[i] - eta * residual_sides.u[i] : Real(0);
-      target.l[i] = data.has_l[i] > 0 ? center_.l[i] / at.z.l[i] - eta * residual_sides.l[i] : Real(0);
+      target.u[i] = data.has_u[i] > 0 ? pair_residual.u[i] / at.z.u[i] - eta * residual_sides.u[i] : Real(0);
+      target.l[i] = data.has_l[i] > 0 ? pair_residual.l[i] / at.z.l[i] - eta * residual_sides.l[i] : Real(0);
     });
     solve_rows(v, step.z);
     const Real along = b.sum(n, [&](int j) { return (data.p[j] + Real(2) * Qxi[j]) * v.x[j]; }) +
                        b.sum(kkt.stiff_rows, [&](int k) { return right_stiff[k] * v.nu[k]; }) +
                        b.sum(rows, [&](int i) { return data.u[i] * step.z.u[i] - data.l[i] * step.z.l[i]; });
-    step.tau = homogeneous ? (eta * residual_tau - center_tau / at.tau + along) / slope : Real(0);
-    step.kappa = homogeneous ? -(center_tau + at.kappa * step.tau) / at.tau : Real(0);
+    step.tau = homogeneous ? (eta * residual_tau - tau_residual / at.tau + along) / slope : Real(0);
+    step.kappa = homogeneous ? -(tau_residual + at.kappa * step.tau) / at.tau : Real(0);
     if (homogeneous) {
       kkt.add(b, step.tau, constant, v);
       b.each(rows, [&](int i) {
@@ -487,8 +497,8 @@ class Homogeneous {
       });
     }
     b.each(rows, [&](int i) {
-      step.s.u[i] = data.has_u[i] > 0 ? -(center_.u[i] + at.s.u[i] * step.z.u[i]) / at.z.u[i] : Real(0);
-      step.s.l[i] = data.has_l[i] > 0 ? -(center_.l[i] + at.s.l[i] * step.z.l[i]) / at.z.l[i] : Real(0);
+      step.s.u[i] = data.has_u[i] > 0 ? -(pair_residual.u[i] + at.s.u[i] * step.z.u[i]) / at.z.u[i] : Real(0);
+      step.s.l[i] = data.has_l[i] > 0 ? -(pair_residual.l[i] + at.s.l[i] * step.z.l[i]) / at.z.l[i] : Real(0);
     });
   }
 

@@ -307,7 +307,8 @@ class Solve {
         work.kkt.restore(polished);
         look_back();
         Progress<B>& progress = state.progress;
-        progress.done = polished | (state.error <= tolerance()) | out_of_iterations();
+        const Mask stopped = out_of_iterations();
+        progress.done = polished | (state.error <= tolerance()) | stopped;
         if (!all(progress.done)) {
           progress.error = Real(Scalar(1e30));
           return enter(Stage::kFull);

@@ -11,6 +11,8 @@ namespace optnet {
   namespace isa {                                                                           \
   std::unique_ptr<UnitSolver> make(const Shape& shape, const Sharing& sharing, DType dtype, \
                                    Precision precision);                                    \
+  std::unique_ptr<UnitSolver> make_bounded(const Shape& shape, const Sharing& sharing,      \
+                                           DType dtype);                                    \
   std::unique_ptr<GeneralUnit> make_general(const Dimensions& dimensions, bool bounded);    \
   }
 #ifdef OPTNET_HAS_avx512
@@ -48,19 +50,19 @@ namespace {
 // Best first.
 const InstructionSet kInstructionSets[] = {
 #ifdef OPTNET_HAS_avx512
-    {"avx512", [] { return has_avx2() && has_avx512(); }, avx512::make, avx512::make_general},
+    {"avx512", [] { return has_avx2() && has_avx512(); }, avx512::make, avx512::make_bounded, avx512::make_general},
 #endif
 #ifdef OPTNET_HAS_avx2
-    {"avx2", has_avx2, avx2::make, avx2::make_general},
+    {"avx2", has_avx2, avx2::make, avx2::make_bounded, avx2::make_general},
 #endif
 #ifdef OPTNET_HAS_sse2
-    {"sse2", [] { return true; }, sse2::make, sse2::make_general},
+    {"sse2", [] { return true; }, sse2::make, sse2::make_bounded, sse2::make_general},
 #endif
 #ifdef OPTNET_HAS_neon
-    {"neon", [] { return true; }, neon::make, neon::make_general},
+    {"neon", [] { return true; }, neon::make, neon::make_bounded, neon::make_general},
 #endif
 #ifdef OPTNET_HAS_generic
-    {"generic", [] { return true; }, generic::make, generic::make_general},
+    {"generic", [] { return true; }, generic::make, generic::make_bounded, generic::make_general},
 #endif
 };
 

@@ -1,4 +1,5 @@
 // Compiled once for each instruction set, with that set's flags and OPTNET_ISA its name.
+#include "cpu/bounded_units.h"
 #include "cpu/general_units.h"
 #include "cpu/mixed.h"
 #include "cpu/units.h"
@@ -43,6 +44,12 @@ std::unique_ptr<UnitSolver> make(const Shape& shape, const Sharing& sharing, DTy
       return with_backend<PackedBackend<Pack<double, kLanes<double>>>, BlockedBackend<double>>(shape, sharing,
                                                                                                dtype);
   }
+}
+
+std::unique_ptr<UnitSolver> make_bounded(const Shape& shape, const Sharing& sharing, DType dtype) {
+  if (!fits_packs(shape)) return nullptr;
+  if (dtype == DType::kFloat64) return std::make_unique<BoundedUnits<double>>(shape, sharing);
+  return std::make_unique<BoundedUnits<float>>(shape, sharing);
 }
 
 std::unique_ptr<GeneralUnit> make_general(const Dimensions& dimensions, bool bounded) {

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstring>
+#include <limits>
 
 #include "cpu/simd.h"
 #include "cpu/unit_solver.h"
@@ -20,7 +21,9 @@ class Loader {
   using Scalar = typename B::Scalar;
   static constexpr int W = B::kWidth;
 
-  Loader(const Dimensions& dimensions, const Sharing& sharing) : d_(dimensions), sharing_(sharing) {}
+  /// `no_upper`: what an element of h may be that is not finite.
+  Loader(const Dimensions& dimensions, const Sharing& sharing, double no_upper = kNothing)
+      : d_(dimensions), sharing_(sharing), no_upper_(no_upper) {}
 
   /// The matrices that the batch shares, into B::Shared's layout (B is that backend).
   Failure load_shared(const Problem& problem, const Data<B>& data) const {
@@ -43,16 +46,9 @@ class Loader {
   /// All else, for problems `first` … `first + count − 1`. Spare lanes repeat the last of them.
   Failure load(const Problem& problem, std::size_t first, int count, const Data<B>& data) const {
     const IO* source[W];
-    const auto lanes_of = [&](const Datum& datum, std::size_t size) {
-      for (int l = 0; l < W; ++l) {
-        const std::size_t index =
-            datum.batched ? first + static_cast<std::size_t>(l < count ? l : count - 1) : 0;
-        source[l] = static_cast<const IO*>(datum.data) + index * size;
-      }
-    };
-    const auto vector = [&](const Datum& datum, Real* v, int size, char name) {
-      lanes_of(datum, static_cast<std::size_t>(size));
-      return load_vector(v, size, source, first, datum.batched ? count : 1, name);
+    const auto lanes_of = [&](const Datum& datum, std::size_t size) { find(datum, size, first, count, source); };
+    const auto vector = [&](const Datum& datum, Real* v, int size, char name, double allowed = kNothing) {
+      return load_vector(datum, v, size, first, count, name, allowed);
     };
     const auto rows = [&](const Datum& datum, const typename B::Matrix& M, Real* norms,
                           const Scalar* shared_norms, char name) -> Failure {
@@ -69,12 +65,27 @@ class Loader {
       if (Failure f = load_symmetric(data.Q, source, first, count)) return f;
     }
     if (d_.m > 0) {
-      if (Failure f = vector(problem.h, data.h, d_.m, 'h')) return f;
+      if (problem.h.data) {
+        if (Failure f = vector(problem.h, data.h, d_.m, 'h', no_upper_)) return f;
+      }
       if (Failure f = rows(problem.G, data.G, data.G_norm, data.shared_G_norm, 'G')) return f;
     }
     if (d_.q > 0) {
       if (Failure f = vector(problem.b, data.b, d_.q, 'b')) return f;
       if (Failure f = rows(problem.A, data.A, data.A_norm, data.shared_A_norm, 'A')) return f;
+    }
+    return {};
+  }
+
+  /// One vector of `size`, of those problems; its elements are finite, or `allowed`.
+  static Failure load_vector(const Datum& datum, Real* v, int size, std::size_t first, int count, char name,
+                             double allowed) {
+    const IO* source[W];
+    find(datum, static_cast<std::size_t>(size), first, count, source);
+    const RowCheck<Real> check = B::load_row(v, size, source);
+    for (int l = 0; l < (datum.batched ? count : 1); ++l) {
+      if (lane(check.nothing, l) == 0) continue;
+      if (Failure f = not_finite(name, first + l, source[l], size, 1, allowed)) return f;
     }
     return {};
   }
@@ -91,20 +102,30 @@ class Loader {
   Dimensions d_;
   Sharing sharing_;
 
-  /// The first number of `values`, rows of n, that is not finite (or does not fit this backend's numbers).
-  static Failure not_finite(char argument, std::size_t index, const IO* values, int n) {
-    std::size_t at = 0;
-    for (auto x = static_cast<Scalar>(values[0]); x - x == 0; x = static_cast<Scalar>(values[at])) ++at;
-    const auto width = static_cast<std::size_t>(n);
-    return {Failure::Code::kNotFinite, argument, index, static_cast<int>(at / width),
-            static_cast<int>(at % width)};
+  static constexpr double kNothing = std::numeric_limits<double>::quiet_NaN();
+
+  double no_upper_;
+
+  /// Where each lane's numbers are. Spare lanes repeat the last problem.
+  static void find(const Datum& datum, std::size_t size, std::size_t first, int count,
+                   const IO* (&source)[W]) {
+    for (int l = 0; l < W; ++l) {
+      const std::size_t index =
+          datum.batched ? first + static_cast<std::size_t>(l < count ? l : count - 1) : 0;
+      source[l] = static_cast<const IO*>(datum.data) + index * size;
+    }
   }
 
-  static Failure load_vector(Real* v, int n, const IO* const (&source)[W], std::size_t first, int count,
-                             char name) {
-    const RowCheck<Real> check = B::load_row(v, n, source);
-    for (int l = 0; l < count; ++l) {
-      if (!(lane(check.nothing, l) == 0)) return not_finite(name, first + l, source[l], n);
+  /// The first of `values`, rows of n, that is neither finite (and fits this backend's numbers) nor
+  /// `allowed`.
+  static Failure not_finite(char argument, std::size_t index, const IO* values, int n, int rows = 1,
+                            double allowed = kNothing) {
+    const std::size_t width = static_cast<std::size_t>(n), size = width * static_cast<std::size_t>(rows);
+    for (std::size_t at = 0; at < size; ++at) {
+      const auto x = static_cast<Scalar>(values[at]);
+      if (x - x == 0 || static_cast<double>(x) == allowed) continue;
+      return {Failure::Code::kNotFinite, argument, index, static_cast<int>(at / width),
+              static_cast<int>(at % width)};
     }
     return {};
   }
@@ -122,7 +143,7 @@ class Loader {
       store_norm(i, select(check.norm > Real(Scalar(0)), check.norm, Real(Scalar(1))));
     }
     for (int l = 0; l < count; ++l) {
-      if (!(lane(nothing, l) == 0)) return not_finite(name, first + l, source[l], M.columns);
+      if (!(lane(nothing, l) == 0)) return not_finite(name, first + l, source[l], M.columns, M.rows);
     }
     return {};
   }
@@ -132,7 +153,7 @@ class Loader {
     Real asymmetry(Scalar(0));
     const RowCheck<Real> check = B::load_symmetric(Q, source, asymmetry);
     for (int l = 0; l < count; ++l) {
-      if (!(lane(check.nothing, l) == 0)) return not_finite('Q', first + l, source[l], Q.size);
+      if (!(lane(check.nothing, l) == 0)) return not_finite('Q', first + l, source[l], Q.size, Q.size);
       const auto allowed =
           static_cast<double>(lane(check.norm, l)) *
           symmetry_tolerance(sizeof(IO) == sizeof(double) ? DType::kFloat64 : DType::kFloat32);

@@ -345,6 +345,20 @@ class PackedBackend {
     });
   }
 
+  /// E ← C
+  void copy(const Triangle& C, const Triangle& E) const {
+    read(C, [&](auto c) {
+      for (int i = 0; i < C.size; ++i) {
+        for (int j = 0; j <= i; ++j) own(E, i)[j] = c(i)[j];
+      }
+    });
+  }
+  /// Aᵢᵢ ← Aᵢᵢ + shift(i)
+  template <class F>
+  void add_diagonal(const Triangle& A, F shift) const {
+    for (int i = 0; i < A.size; ++i) own(A, i)[i] = own(A, i)[i] + shift(i);
+  }
+
   /// v ← diag(R)
   void diagonal(const Triangle& R, P* v) const {
     read(R, [&](auto r) {

@@ -49,8 +49,8 @@ class UnitSolver {
   /// The numbers of one problem of a unit, as they were loaded, into plain arrays that are there for those it
   /// has.
   virtual void read(int lane, const Memory& memory, const PlainProblem& out) const = 0;
-  /// Solves one unit and writes its part of `results` and `solution` (z, lambda, nu). A problem whose Q is
-  /// not positive definite ends with kNumericalError.
+  /// Solves one unit and writes its part of `results` and `solution`. A problem whose Q is not positive
+  /// definite, or that cannot be started, ends with kNotDefinite.
   virtual void solve(std::size_t unit, const Memory& memory, const SolverSettings& settings,
                      bool differentiable, const Results& results, const BatchVectors& solution) const = 0;
   /// dz, dλ, dν of one unit into `vectors`, and, unless null, the residual of each problem's system.
@@ -76,6 +76,8 @@ struct InstructionSet {
   bool (*usable)();
   std::unique_ptr<UnitSolver> (*make)(const Shape& shape, const Sharing& sharing, DType dtype,
                                       Precision precision);
+  /// For problems with gl, lb or ub; null where the general solver is as fast.
+  std::unique_ptr<UnitSolver> (*make_bounded)(const Shape& shape, const Sharing& sharing, DType dtype);
   std::unique_ptr<GeneralUnit> (*make_general)(const Dimensions& dimensions, bool bounded);
 };
 

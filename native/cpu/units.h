@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "cpu/loader.h"
@@ -16,7 +17,7 @@ namespace optnet::OPTNET_ISA {
 template <class B, FormKind kKind>
 struct Places {
   Arena shared, own, kept, scratch;
-  B b{};
+  B b;
   Workplace<B, kKind> work;
   typename B::Real *gz, *glambda, *gnu, *dz, *dlambda, *dnu;
   typename B::Real* rounding;  ///< of solves with the kept factors, one number
@@ -26,6 +27,7 @@ struct Places {
         own(memory.data),
         kept(memory.kept),
         scratch(memory.scratch),
+        b(make_backend(d, scratch)),
         work(b, d, sharing, shared, own, shared, kept, scratch, scratch, scratch),
         gz(B::vector(scratch, d.n)),
         glambda(B::vector(scratch, d.m)),
@@ -34,109 +36,71 @@ struct Places {
         dlambda(B::vector(scratch, d.m)),
         dnu(B::vector(scratch, d.q)),
         rounding(B::vector(kept, 1)) {}
+
+ private:
+  static B make_backend(const Dimensions& d, Arena& scratch) {
+    if constexpr (std::is_constructible_v<B, const Dimensions&, Arena&>) {
+      return B(d, scratch);
+    } else {
+      return B{};
+    }
+  }
 };
 
+/// The units of form kKind over backend B, for problems whose numbers are of type IO. What the rows of the
+/// solver's problem are to the caller is for derived classes to say.
 template <class B, FormKind kKind, class IO>
-class Units final : public UnitSolver {
+class UnitsOf : public UnitSolver {
  public:
   using Real = typename B::Real;
   using Scalar = typename B::Scalar;
   static constexpr int W = B::kWidth;
 
-  Units(const Shape& shape, const Sharing& sharing)
-      : batch_(shape.batch), d_{shape.n, shape.m, shape.q}, sharing_(sharing) {}
-
   std::size_t lanes() const override { return W; }
 
   Footprint footprint() const override {
-    const Places<B, kKind> at({}, d_, sharing_);
+    const Places<B, kKind> at({}, rows_, sharing_);
     // What the batch shares is prepared in the memory of a unit, by another backend: its arrays may be
     // larger.
-    const Places<typename B::Shared, kKind> shared({}, d_, sharing_);
+    const Places<typename B::Shared, kKind> shared({}, rows_, sharing_);
     return {at.shared.used(), at.own.used(), std::max(at.kept.used(), shared.kept.used()),
             std::max(at.scratch.used(), shared.scratch.used())};
   }
 
-  Failure load_shared(const Problem& problem, const Memory& memory) const override {
-    using S = typename B::Shared;
-    Arena shared(memory.shared), own;
-    return Loader<S, IO>(d_, sharing_).load_shared(problem, Data<S>(d_, sharing_, shared, own));
-  }
-
-  Failure load(const Problem& problem, std::size_t unit, const Memory& memory) const override {
-    Arena shared(memory.shared), own(memory.data);
-    const Data<B> data(d_, sharing_, shared, own);
-    return Loader<B, IO>(d_, sharing_).load(problem, unit * W, problems_of(unit), data);
-  }
-
   bool prepare_shared(const Memory& memory) const override {
-    Places<typename B::Shared, kKind> at(memory, d_, sharing_);
+    Places<typename B::Shared, kKind> at(memory, rows_, sharing_);
     return all(at.work.form.prepare(at.b, at.work.data, true));
-  }
-
-  void read(int lane, const Memory& memory, const PlainProblem& out) const override {
-    Arena shared(memory.shared), own(memory.data);
-    const Data<B> data(d_, sharing_, shared, own);
-    const auto rows = [&](const typename B::Matrix& M, double* to) {
-      for (int i = 0; i < M.rows; ++i) B::read_row(M, i, lane, to + static_cast<std::size_t>(i) * d_.n);
-    };
-    const auto vector = [&](const Real* v, int size, double* to) {
-      for (int i = 0; i < size; ++i) to[i] = static_cast<double>(Units::lane(v[i], lane));
-    };
-    B::read_symmetric(data.Q, lane, out.Q);
-    vector(data.p, d_.n, out.p);
-    rows(data.G, out.G);
-    vector(data.h, d_.m, out.h);
-    rows(data.A, out.A);
-    vector(data.b, d_.q, out.b);
   }
 
   void solve(std::size_t unit, const Memory& memory, const SolverSettings& settings, bool differentiable,
              const Results& results, const BatchVectors& solution) const override {
-    Places<B, kKind> at(memory, d_, sharing_);
+    Places<B, kKind> at(memory, rows_, sharing_);
     const std::size_t first = unit * W;
     const int count = problems_of(unit);
-    const Report<B> report = optnet::solve(at.b, at.work, settings, differentiable);
+    Report<B> report = optnet::solve(at.b, at.work, settings, differentiable);
     at.rounding[0] = report.rounding;
     const Iterate<B>& x = at.work.x;
     store<IO>(x.z, d_.n, results.z, first, count);
-    store<IO>(x.lambda, d_.m, results.lambda, first, count);
     store<IO>(x.nu, d_.q, results.nu, first, count);
-    store<IO>(x.s, d_.m, results.slack, first, count);
     if (differentiable) {
       store<double>(x.z, d_.n, solution.z, first, count);
-      store<double>(x.lambda, d_.m, solution.lambda, first, count);
       store<double>(x.nu, d_.q, solution.nu, first, count);
     }
-    for (int l = count - 1; l >= 0; --l) {
-      const std::size_t i = first + l;
-      const int iterations = static_cast<int>(lane(report.iterations, l));
-      results.objective[i] = lane(report.objective, l);
-      results.primal_residual[i] = lane(report.primal, l);
-      results.dual_residual[i] = lane(report.dual, l);
-      results.gap[i] = lane(report.gap, l);
-      results.iterations[i] = iterations;
-      if (results.margin) results.margin[i] = d_.m > 0 ? lane(report.margin, l) : kNoRows;
-      if (results.derivative) {
-        results.derivative[i] = static_cast<std::uint8_t>(lane(report.exact, l) ? Derivative::kActiveSet
-                                                                                : Derivative::kCentralPath);
-      }
-      results.status[i] =
-          static_cast<std::uint8_t>(!lane(report.definite, l)               ? Status::kNotDefinite
-                                    : lane(report.solved, l)                ? Status::kSolved
-                                    : iterations >= settings.max_iterations ? Status::kMaxIterations
-                                                                            : Status::kNumericalError);
-    }
+    store_rows(at, first, count, report, results, differentiable ? &solution : nullptr);
+    store_report(report, settings, first, count, results);
   }
 
   void backward(std::size_t unit, const Memory& memory, const BatchVectors& upstream,
                 const BatchVectors& vectors, double* residuals) const override {
-    Places<B, kKind> at(memory, d_, sharing_);
+    Places<B, kKind> at(memory, rows_, sharing_);
     const std::size_t first = unit * W;
     const int count = problems_of(unit);
-    load_upstream(at.gz, d_.n, upstream.dz, first, count);
-    load_upstream(at.glambda, d_.m, upstream.dlambda, first, count);
-    load_upstream(at.gnu, d_.q, upstream.dnu, first, count);
+    const auto load_upstream = [&] {
+      load(at.gz, d_.n, upstream.dz, first, count);
+      load_rows(at.glambda, upstream, first, count);
+      load(at.gnu, d_.q, upstream.dnu, first, count);
+    };
+    load_upstream();
     if constexpr (kRefines) {
       // Long sums lose more than what the refinement of the solution has shown.
       const double longer = std::min(1.0, 100.0 / d_.n);
@@ -146,14 +110,12 @@ class Units final : public UnitSolver {
       adjoint(at.b, at.work, at.gz, at.glambda, at.gnu, at.dlambda);
     }
     store<double>(at.gz, d_.n, vectors.dz, first, count);
-    store<double>(at.dlambda, d_.m, vectors.dlambda, first, count);
     store<double>(at.gnu, d_.q, vectors.dnu, first, count);
+    store_adjoint_rows(at, first, count, vectors);
     if (!residuals) return;
     at.b.each(d_.n, [&](int j) { at.dz[j] = at.gz[j]; });
     at.b.each(d_.q, [&](int k) { at.dnu[k] = at.gnu[k]; });
-    load_upstream(at.gz, d_.n, upstream.dz, first, count);
-    load_upstream(at.glambda, d_.m, upstream.dlambda, first, count);
-    load_upstream(at.gnu, d_.q, upstream.dnu, first, count);
+    load_upstream();
     const Real residual =
         adjoint_residual(at.b, at.work, at.gz, at.glambda, at.gnu, at.dz, at.dlambda, at.dnu);
     for (int l = 0; l < count; ++l) residuals[first + l] = lane(residual, l);
@@ -190,14 +152,26 @@ class Units final : public UnitSolver {
     sum_outer_products(batch, sum, first, last, dtype, out);
   }
 
- private:
-  /// The condensed form's solves are refined anyway; float32 has nothing to gain from the one more.
-  static constexpr bool kRefines = kKind == FormKind::kRangeSpace && sizeof(Scalar) == 8;
-  static constexpr double kNoRows = std::numeric_limits<double>::infinity();
-
+ protected:
   std::size_t batch_;
-  Dimensions d_;
+  Dimensions d_;     ///< of the caller's problem
+  Dimensions rows_;  ///< of the solver's
   Sharing sharing_;
+
+  UnitsOf(const Shape& shape, int rows, const Sharing& sharing)
+      : batch_(shape.batch),
+        d_{shape.n, shape.m, shape.q},
+        rows_{shape.n, rows, shape.q},
+        sharing_(sharing) {}
+
+  /// λ and s of the solver's rows into `results`, and, unless null, `solution`. May correct the report.
+  virtual void store_rows(const Places<B, kKind>& at, std::size_t first, int count, Report<B>& report,
+                          const Results& results, const BatchVectors* solution) const = 0;
+  /// at.dlambda of the solver's rows into `out`.
+  virtual void store_adjoint_rows(const Places<B, kKind>& at, std::size_t first, int count,
+                                  const BatchVectors& out) const = 0;
+  /// The gradients of the loss with respect to their λ.
+  virtual void load_rows(Real* glambda, const BatchVectors& upstream, std::size_t first, int count) const = 0;
 
   int problems_of(std::size_t unit) const {
     const std::size_t left = batch_ - unit * W;
@@ -219,7 +193,8 @@ class Units final : public UnitSolver {
     B::store_row(v, n, rows, count);
   }
 
-  void load_upstream(Real* v, int n, const double* source, std::size_t first, int count) const {
+  /// Zero where `source` is null.
+  static void load(Real* v, int n, const double* source, std::size_t first, int count) {
     if (!source) {
       for (int i = 0; i < n; ++i) v[i] = Real(Scalar(0));
       return;
@@ -227,6 +202,99 @@ class Units final : public UnitSolver {
     const double* rows[W];
     for (int l = 0; l < W; ++l) rows[l] = source + (first + (l < count ? l : count - 1)) * n;
     B::load_row(v, n, rows);
+  }
+
+  /// The numbers of one problem, into arrays that may be null.
+  template <class D>
+  static void read_data(const Data<D>& data, int l, const PlainProblem& out) {
+    const Dimensions& d = data.d;
+    const auto rows = [&](const typename D::Matrix& M, double* to) {
+      for (int i = 0; i < M.rows; ++i) D::read_row(M, i, l, to + static_cast<std::size_t>(i) * d.n);
+    };
+    D::read_symmetric(data.Q, l, out.Q);
+    read_vector(data.p, d.n, l, out.p);
+    rows(data.G, out.G);
+    read_vector(data.h, d.m, l, out.h);
+    rows(data.A, out.A);
+    read_vector(data.b, d.q, l, out.b);
+  }
+  static void read_vector(const Real* v, int size, int l, double* to) {
+    for (int i = 0; to && i < size; ++i) to[i] = static_cast<double>(lane(v[i], l));
+  }
+
+ private:
+  /// The condensed form's solves are refined anyway; float32 has nothing to gain from the one more.
+  static constexpr bool kRefines = kKind == FormKind::kRangeSpace && sizeof(Scalar) == 8;
+  static constexpr double kFar = 1e30;  ///< what a margin is without rows
+  static constexpr double kNoRows = std::numeric_limits<double>::infinity();
+
+  void store_report(const Report<B>& report, const SolverSettings& settings, std::size_t first, int count,
+                    const Results& results) const {
+    for (int l = count - 1; l >= 0; --l) {
+      const std::size_t i = first + l;
+      const int iterations = static_cast<int>(lane(report.iterations, l));
+      results.objective[i] = lane(report.objective, l);
+      results.primal_residual[i] = lane(report.primal, l);
+      results.dual_residual[i] = lane(report.dual, l);
+      results.gap[i] = lane(report.gap, l);
+      results.iterations[i] = iterations;
+      if (results.margin) results.margin[i] = lane(report.margin, l) < kFar ? lane(report.margin, l) : kNoRows;
+      if (results.derivative) {
+        results.derivative[i] = static_cast<std::uint8_t>(lane(report.exact, l) ? Derivative::kActiveSet
+                                                                                : Derivative::kCentralPath);
+      }
+      results.status[i] =
+          static_cast<std::uint8_t>(!lane(report.definite, l) || !std::isfinite(lane(report.objective, l)) ? Status::kNotDefinite
+                                    : lane(report.solved, l)                ? Status::kSolved
+                                    : iterations >= settings.max_iterations ? Status::kMaxIterations
+                                                                            : Status::kNumericalError);
+    }
+  }
+};
+
+/// min ½zᵀQz + pᵀz subject to Gz ≤ h, Az = b.
+template <class B, FormKind kKind, class IO>
+class Units final : public UnitsOf<B, kKind, IO> {
+  using Base = UnitsOf<B, kKind, IO>;
+  using Base::d_, Base::sharing_, Base::W;
+  using typename Base::Real;
+
+ public:
+  using typename UnitSolver::Memory;
+
+  Units(const Shape& shape, const Sharing& sharing) : Base(shape, shape.m, sharing) {}
+
+  Failure load_shared(const Problem& problem, const Memory& memory) const override {
+    using S = typename B::Shared;
+    Arena shared(memory.shared), own;
+    return Loader<S, IO>(d_, sharing_).load_shared(problem, Data<S>(d_, sharing_, shared, own));
+  }
+
+  Failure load(const Problem& problem, std::size_t unit, const Memory& memory) const override {
+    Arena shared(memory.shared), own(memory.data);
+    const Data<B> data(d_, sharing_, shared, own);
+    return Loader<B, IO>(d_, sharing_).load(problem, unit * W, this->problems_of(unit), data);
+  }
+
+  void read(int lane, const Memory& memory, const PlainProblem& out) const override {
+    Arena shared(memory.shared), own(memory.data);
+    Base::read_data(Data<B>(d_, sharing_, shared, own), lane, out);
+  }
+
+ private:
+  void store_rows(const Places<B, kKind>& at, std::size_t first, int count, Report<B>&,
+                  const Results& results, const BatchVectors* solution) const override {
+    const Iterate<B>& x = at.work.x;
+    Base::template store<IO>(x.lambda, d_.m, results.lambda, first, count);
+    Base::template store<IO>(x.s, d_.m, results.slack, first, count);
+    if (solution) Base::template store<double>(x.lambda, d_.m, solution->lambda, first, count);
+  }
+  void store_adjoint_rows(const Places<B, kKind>& at, std::size_t first, int count,
+                          const BatchVectors& out) const override {
+    Base::template store<double>(at.dlambda, d_.m, out.dlambda, first, count);
+  }
+  void load_rows(Real* glambda, const BatchVectors& upstream, std::size_t first, int count) const override {
+    Base::load(glambda, d_.m, upstream.dlambda, first, count);
   }
 };
 

@@ -73,11 +73,14 @@ Failure CpuSolution::create(const Problem& problem, const Settings& settings, Th
   impl->settings = settings;
   impl->solver_settings = {settings.tolerance, settings.max_iterations, settings.polish};
   impl->pool = memory ? std::move(memory) : std::make_shared<MemoryPool>();
-  impl->all_general = is_general(problem) || settings.smoothing > 0;
 
   const Shape& shape = problem.shape;
   const Sharing sharing{!problem.Q.batched, !problem.G.batched, !problem.A.batched};
-  impl->units = best_instruction_set().make(shape, sharing, problem.dtype, settings.precision);
+  const InstructionSet& instructions = best_instruction_set();
+  if (has_sides(problem)) impl->units = instructions.make_bounded(shape, sharing, problem.dtype);
+  impl->all_general = !problem.Q.data || settings.smoothing > 0 || (has_sides(problem) && !impl->units);
+  impl->narrow = settings.precision == Precision::kSingle && !impl->units;
+  if (!impl->units) impl->units = instructions.make(shape, sharing, problem.dtype, settings.precision);
   if (!impl->all_general) impl->footprint = impl->units->footprint();
   impl->unit_count = (shape.batch + impl->lanes() - 1) / impl->lanes();
   impl->threads = static_cast<int>(
@@ -194,7 +197,7 @@ void CpuSolution::Impl::solve_unit(std::size_t unit, int worker, Solving& call,
       task.only_guess = true;
     } else if (!shared_singular && !ended(Status::kNotDefinite)) {
       // Who asks for float32 alone is not served in float64, except with what float32 cannot find out.
-      task.keep = settings.precision == Precision::kSingle ? Keep::kCertificates : Keep::kAnswers;
+      task.keep = narrow ? Keep::kCertificates : Keep::kAnswers;
     }
     solve_general(task, worker, call, results);
   });

@@ -63,6 +63,7 @@ struct CpuSolution::Impl {
   int threads = 1;
   bool has_shared = false;
   bool all_general = false;      ///< the units' solver serves none of the problems …
+  bool narrow = false;           ///< it computes in float32
   bool shared_singular = false;  ///< … or cannot, because the shared Q is not positive definite
   std::unique_ptr<GeneralBatch> general;
 

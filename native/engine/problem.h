@@ -54,9 +54,9 @@ struct Problem {
   Datum Q, p, G, h, A, b, gl, lb, ub;
 };
 
-/// Whether a problem of this form needs the general solver, whatever its numbers.
-inline bool is_general(const Problem& problem) {
-  return !problem.Q.data || problem.gl.data || problem.lb.data || problem.ub.data;
+/// Whether it has more inequalities than Gz ≤ h.
+inline bool has_sides(const Problem& problem) {
+  return problem.gl.data || problem.lb.data || problem.ub.data;
 }
 
 struct Settings {

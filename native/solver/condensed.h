@@ -1,8 +1,8 @@
 // The condensed form, for m much larger than n: slack and λ are eliminated, and all iterations factor
 //     H = Q + Gᵀ D G,  D = W² = diag(λ/s)
 // in n dimensions. Active rows make D, hence H, so large along some directions that Q is lost beside them.
-// The factor therefore bounds D, and each solve is refined against the KKT system with D as it is: the bound
-// costs nothing, as an active row's D⁻¹ hardly matters once it is small.
+// The factor therefore bounds D, and where it does, each solve is refined against the KKT system with D as it
+// is: the bound costs nothing, as an active row's D⁻¹ hardly matters once it is small.
 #pragma once
 
 #include "solver/kkt_system.h"
@@ -85,20 +85,11 @@ class Condensed {
     });
   }
 
-  /// The KKT system of RangeSpace::solve_kkt, refined: dz in place of az, dν in place of aν.
-  OPTNET_LARGE_FUNCTION void solve_kkt(const B& b, const Data<B>& data, Real* z, const Real* alambda,
-                                       Real* nu, Real* dlambda) const {
-    b.each(d.n, [&](int j) { rhs_z[j] = z[j]; });
-    b.each(d.q, [&](int k) { rhs_nu[k] = nu[k]; });
-    b.each(d.m, [&](int i) { rhs_lambda[i] = alambda[i]; });
-    solve_once(b, data, z, rhs_lambda, nu, dlambda);
-    for (int step = 0; step < kRefinementSteps; ++step) {
-      residual(b, data, z, dlambda, nu);
-      solve_once(b, data, ez, elambda, enu, elambda);
-      b.each(d.n, [&](int j) { z[j] = z[j] + ez[j]; });
-      b.each(d.q, [&](int k) { nu[k] = nu[k] + enu[k]; });
-      b.each(d.m, [&](int i) { dlambda[i] = dlambda[i] + elambda[i]; });
-    }
+  /// The KKT system of RangeSpace::solve_kkt: dz in place of az, dν in place of aν.
+  OPTNET_FUNCTION void solve_kkt(const B& b, const Data<B>& data, Real* z, const Real* alambda, Real* nu,
+                                 Real* dlambda) const {
+    const Real cut = b.max(d.m, [&](int i) { return w[i] - w_factor[i]; });
+    solve_refined(b, data, z, alambda, nu, dlambda, cut > Real(Scalar(0)));
   }
 
   OPTNET_FUNCTION void keep_factor(const B& b, const Data<B>& data, const Real* weights) {
@@ -109,7 +100,7 @@ class Condensed {
   }
   OPTNET_FUNCTION void solve_kkt_end(const B& b, const Data<B>& data, Real* z, const Real* alambda, Real* nu,
                                      Real* dlambda) const {
-    solve_kkt(b, data, z, alambda, nu, dlambda);
+    solve_refined(b, data, z, alambda, nu, dlambda, Mask(true));
   }
 
   // ---- on an active set: what polish.h needs ----
@@ -166,6 +157,23 @@ class Condensed {
   OPTNET_FUNCTION Real root_mean_diagonal(const B& b, const Data<B>& data) const {
     b.diagonal(data.Q, ez);
     return sqrt(Real(static_cast<Scalar>(1.0 / d.n)) * b.sum(d.n, [&](int j) { return ez[j]; }));
+  }
+
+  /// Refined for problems in `which`.
+  OPTNET_LARGE_FUNCTION void solve_refined(const B& b, const Data<B>& data, Real* z, const Real* alambda,
+                                           Real* nu, Real* dlambda, Mask which) const {
+    const Real zero(Scalar(0));
+    b.each(d.n, [&](int j) { rhs_z[j] = z[j]; });
+    b.each(d.q, [&](int k) { rhs_nu[k] = nu[k]; });
+    b.each(d.m, [&](int i) { rhs_lambda[i] = alambda[i]; });
+    solve_once(b, data, z, rhs_lambda, nu, dlambda);
+    for (int step = 0; step < kRefinementSteps && !all(!which); ++step) {
+      residual(b, data, z, dlambda, nu);
+      solve_once(b, data, ez, elambda, enu, elambda);
+      b.each(d.n, [&](int j) { z[j] = z[j] + select(which, ez[j], zero); });
+      b.each(d.q, [&](int k) { nu[k] = nu[k] + select(which, enu[k], zero); });
+      b.each(d.m, [&](int i) { dlambda[i] = dlambda[i] + select(which, elambda[i], zero); });
+    }
   }
 
   /// dλ = D(G dz − aλ) leaves  H dz + Aᵀdν = az + GᵀD aλ,  A dz = aν.  dλ may be aλ.

@@ -37,12 +37,18 @@ struct InteriorPointWork {
   }
 };
 
+/// The mean of f(i) over the inequalities.
+template <class B, class F>
+OPTNET_FUNCTION typename B::Real mean_of_rows(const B& b, const Data<B>& data, F f) {
+  const int m = data.d.m;
+  const typename B::Real inverse_m(m > 0 ? static_cast<typename B::Scalar>(1.0 / m) : 0);
+  return inverse_m * b.sum(m, f);
+}
+
 /// Mean complementarity sᵀλ/m.
 template <class B>
-OPTNET_FUNCTION typename B::Real mean_gap(const B& b, const Iterate<B>& x, int m) {
-  using Real = typename B::Real;
-  const Real inverse_m(m > 0 ? static_cast<typename B::Scalar>(1.0 / m) : 0);
-  return inverse_m * b.sum(m, [&](int i) { return x.s[i] * x.lambda[i]; });
+OPTNET_FUNCTION typename B::Real mean_gap(const B& b, const Data<B>& data, const Iterate<B>& x) {
+  return mean_of_rows(b, data, [&](int i) { return x.s[i] * x.lambda[i]; });
 }
 
 /// The same, measured against the sizes of the products that it is the difference of. Not finite iterates
@@ -52,11 +58,9 @@ OPTNET_FUNCTION typename B::Real scaled_gap(const B& b, const Data<B>& data, con
                                             typename B::Real gap) {
   using Real = typename B::Real;
   using Scalar = typename B::Scalar;
-  const int m = data.d.m;
-  const Real inverse_m(m > 0 ? static_cast<Scalar>(1.0 / m) : Scalar(0)), infinity(Scalar(1e30));
-  const Real relative(static_cast<Scalar>(kRelative));
-  const Real size =
-      Real(Scalar(1)) + relative * inverse_m * b.sum(m, [&](int i) { return abs(data.h[i]) * x.lambda[i]; });
+  const Real infinity(Scalar(1e30)), relative(static_cast<Scalar>(kRelative));
+  const Real products = mean_of_rows(b, data, [&](int i) { return abs(data.h[i]) * x.lambda[i]; });
+  const Real size = Real(Scalar(1)) + relative * products;
   return select(gap < infinity, gap / size, infinity);
 }
 
@@ -101,7 +105,7 @@ class InteriorPoint {
   OPTNET_LARGE_FUNCTION bool measure() {
     const Real zero(Scalar(0)), one(Scalar(1));
     const Real residual = system.residual(v.r);
-    state.mu = mean_gap(b, x, m);
+    state.mu = mean_gap(b, data, x);
     const Real error = max(residual, scaled_gap(b, data, x, state.mu));
 
     const Mask better = (!progress.done) & (error < progress.error);
@@ -145,11 +149,11 @@ class InteriorPoint {
   }
 
   OPTNET_FUNCTION void corrector() {
-    const Real one(Scalar(1)), inverse_m(m > 0 ? static_cast<Scalar>(1.0 / m) : Scalar(0));
+    const Real one(Scalar(1));
     Real *const lambda = x.lambda, *const s = x.s;
     Real *const dlambda = v.dlambda, *const ds = v.ds, *const t = v.t;
     const Real affine = one / max(finish_direction(), one);
-    const Real mu_affine = inverse_m * b.sum(m, [&](int i) {
+    const Real mu_affine = mean_of_rows(b, data, [&](int i) {
       return (s[i] + affine * ds[i]) * (lambda[i] + affine * dlambda[i]);
     });
     const Real ratio = mu_affine / state.mu;

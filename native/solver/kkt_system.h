@@ -161,7 +161,8 @@ class KktSystem {
     b.each(d.q, [&](int k) { dnu[k] = -rnu[k]; });
   }
 
-  OPTNET_FUNCTION void add_term(const typename B::Matrix& C, const Real* v) {
+  template <class Rows>
+  OPTNET_FUNCTION void add_term(const Rows& C, const Real* v) {
     b.multiply_transpose(C, v, term);
     b.each(d.n, [&](int j) {
       rz[j] = rz[j] + term[j];

@@ -335,7 +335,7 @@ class Solve {
 
   /// Measures the iterate from the data as given.
   OPTNET_FUNCTION void look_back() {
-    state.gap = mean_gap(b, work.x, work.d.m);
+    state.gap = mean_gap(b, work.data, work.x);
     state.error = max(work.kkt.residual(work.v.r), scaled_gap(b, work.data, work.x, state.gap));
   }
 };

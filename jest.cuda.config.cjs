@@ -10,7 +10,7 @@ module.exports = {
     '/test/cuda/',
     '/test/sudoku/(?!training)',
     '/test/instruction-sets',
-    '/test/(derivatives|exactness|families|maros-meszaros|mixed-batch|reference).test',
+    '/test/(bounds|derivatives|exactness|families|maros-meszaros|mixed-batch|reference).test',
     '/test/api/(general|jvp|warm-start).test',
   ],
   maxWorkers: '100%',

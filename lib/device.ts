@@ -63,7 +63,7 @@ export interface SolutionOnCpu {
   readonly instructionSet: string;
   /** How many of them worked on it. */
   readonly threads: number;
-  /** The kernels: 'packed' (several problems in a register), 'blocked' (large problems), or 'general' (bounds, no Q). */
+  /** The kernels: 'packed' (several problems in a register), 'blocked' (large problems), or 'general' (without Q). */
   readonly backend: string;
 }
 

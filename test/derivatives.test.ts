@@ -441,7 +441,10 @@ describe('smoothed gradients are those of the central path’s point, to 1e-6:',
     using solution = qpSolveBatchSync(batchOf(problems));
     const errors = parts.map((part) => {
       const [found, expected] = [smoothed[part].data, solution[part].data];
-      return [part, Math.max(...expected.map((x, i) => Math.abs(found[i]! - x) / (1 + Math.abs(x))))] as const;
+      return [
+        part,
+        Math.max(...expected.map((x, i) => Math.abs(found[i]! - x) / (1 + Math.abs(x)))),
+      ] as const;
     });
     expectWithin(Object.fromEntries(errors), 1e-12);
   });

@@ -16,7 +16,8 @@ const script = `
   let state = 1;
   const random = () => (state = (state * 48271) % 2147483647) / 2147483647 - 0.5;
   const results = [];
-  for (const [batch, n, m, q] of [[5, 12, 16, 3], [5, 8, 40, 2], [5, 6, 0, 2], [2, 155, 60, 4], [2, 20, 160, 2]]) {
+  const shapes = [[5, 12, 16, 3], [5, 8, 40, 2], [5, 6, 0, 2], [2, 155, 60, 4], [2, 20, 160, 2], [5, 12, 10, 3, true]];
+  for (const [batch, n, m, q, bounded] of shapes) {
     for (const precision of ['double', 'mixed']) {
       const draw = (...shape) => ({
         shape,
@@ -31,7 +32,10 @@ const script = `
       }
       const ones = (width) => ({ shape: [batch, width], data: new Float64Array(batch * width).fill(1) });
       const zeros = { shape: [batch, q], data: new Float64Array(batch * q) };
-      const problem = { Q, p: draw(batch, n), G: draw(batch, m, n), h: ones(m), A: draw(batch, q, n), b: zeros };
+      const sides = bounded && { gl: { shape: [m], data: new Float64Array(m).fill(-1) }, lb: ones(n), ub: ones(n) };
+      if (bounded) sides.lb.data.fill(-0.2);
+      if (bounded) sides.ub.data.fill(0.2);
+      const problem = { ...sides, Q, p: draw(batch, n), G: draw(batch, m, n), h: ones(m), A: draw(batch, q, n), b: zeros };
       const solution = qpSolveBatchSync(problem, { device: 'cpu', tolerance: 1e-13, precision });
       const gradients = solution.backwardSync({ dz: ones(n), dlambda: ones(m), dnu: ones(q) });
       const { z, lambda, nu, slack } = solution;

@@ -1,10 +1,12 @@
 'use strict';
-// Times whole calls from JavaScript: node javascript.cjs FILE n m q batch seconds threads. FILE holds the problems.
+// Times whole calls from JavaScript: node javascript.cjs FILE n m q batch seconds threads [box]. FILE holds the
+// problems; box: also −1 ≤ z ≤ 1.
 const fs = require('node:fs');
 const { qpSolveBatch, qpSolveBatchSync } = require('optnet');
 
 const [file, ...numbers] = process.argv.slice(2);
 const [n, m, q, batch, seconds, threads] = numbers.map(Number);
+const inBox = numbers.at(-1) === 'box';
 
 function readProblem() {
   const bytes = fs.readFileSync(file);
@@ -16,7 +18,9 @@ function readProblem() {
   };
   const [Q, p] = [take(batch, n, n), take(batch, n)];
   const inequalities = { G: take(batch, m, n), h: take(batch, m) };
-  return { Q, p, ...inequalities, ...(q > 0 && { A: take(batch, q, n), b: take(batch, q) }) };
+  const bound = (value) => ({ shape: [n], data: new Float64Array(n).fill(value) });
+  const box = inBox && { lb: bound(-1), ub: bound(1) };
+  return { Q, p, ...inequalities, ...box, ...(q > 0 && { A: take(batch, q, n), b: take(batch, q) }) };
 }
 
 async function timed(call) {

@@ -19,6 +19,7 @@ const shapes = [
   { n: 100, m: 100, q: 0, batch: 128 },
   { n: 100, m: 50, q: 50, batch: 128 },
   { n: 500, m: 500, q: 0, batch: 8 },
+  { n: 50, m: 0, q: 0, batch: 512, box: true },
 ];
 const build = path.join(root, '.cache', 'bench');
 
@@ -69,7 +70,7 @@ function parsePrototype(output) {
   return best;
 }
 
-const keyOf = ({ n, m, q, batch }) => [n, m, q, batch].join();
+const keyOf = ({ n, m, q, batch, box }) => [n, m, q, batch, ...(box ? ['box'] : [])].join();
 const median = (values) => {
   const sorted = values.toSorted((a, b) => a - b);
   const half = Math.floor(sorted.length / 2);
@@ -91,9 +92,9 @@ function measure(shape, { bench, prototype, index, data, seconds }) {
   const json = (command, args) => JSON.parse(execFileSync(command, args, { cwd: root, encoding: 'utf8' }));
   const native = (threads) =>
     json(bench, ['--json', '--seconds', `${seconds}`, '--threads', `${threads}`, keyOf(shape)]);
-  const { n, m, q, batch } = shape;
+  const { n, m, q, batch, box } = shape;
   const javascript = path.join(__dirname, 'javascript.cjs');
-  const sizes = [n, m, q, batch, seconds, 1].map(String);
+  const sizes = [n, m, q, batch, seconds, 1, ...(box ? ['box'] : [])].map(String);
   return {
     prototype:
       index && parsePrototype(execFileSync(prototype, [index], { encoding: 'utf8' })).get(keyOf(shape)),
@@ -104,11 +105,11 @@ function measure(shape, { bench, prototype, index, data, seconds }) {
 }
 
 function row(shape, rounds) {
-  const { n, m, q, batch } = shape;
+  const { n, m, q, batch, box } = shape;
   const best = Math.min(...rounds.map(({ one }) => one.forward));
   const ratio = (value) => median(rounds.map(value));
   const cells = {
-    '(n, m, q) × batch': `(${n}, ${m}, ${q}) × ${batch}`,
+    '(n, m, q) × batch': `${box ? `n = ${n} in a box` : `(${n}, ${m}, ${q})`} × ${batch}`,
     ms: best.toFixed(2),
     'problems/s': Math.round((1000 * batch) / best).toString(),
     iterations: rounds[0].one.iterations.toFixed(1),

@@ -1,7 +1,8 @@
 // Forward and backward speed of the engine, without Node: problems a second on the paper's generator.
 //   bench [--threads N] [--precision double|mixed|single] [--tolerance T] [--seconds S] [--forward] [--json]
-//   [n,m,q,batch …] bench --dump FILE n,m,q,batch      writes the problems that it would solve: Q, p, G, h,
-//   A, b, in float64
+//         [n,m,q,batch[,box] …]
+//   bench --dump FILE n,m,q,batch      writes the problems that it would solve: Q, p, G, h, A, b, in float64
+// box: also −1 ≤ z ≤ 1.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -35,10 +36,15 @@ void dump(const GeneratedBatch& batch, const std::string& path) {
   std::fclose(file);
 }
 
-void bench(int n, int m, int q, std::size_t batch, const Settings& settings, const Run& run) {
+void bench(int n, int m, int q, std::size_t batch, bool box, const Settings& settings, const Run& run) {
   const GeneratedBatch batch_data(batch, n, m, q);
   if (!run.dump.empty()) return dump(batch_data, run.dump);
-  const Problem problem = batch_data.problem();
+  Problem problem = batch_data.problem();
+  const std::vector<double> lower(static_cast<std::size_t>(n), -1.0), upper(static_cast<std::size_t>(n), 1.0);
+  if (box) {
+    problem.lb.data = lower.data();
+    problem.ub.data = upper.data();
+  }
   ResultArrays out(problem.shape);
   ThreadPool pool;
   const auto memory = std::make_shared<MemoryPool>();
@@ -86,9 +92,9 @@ void bench(int n, int m, int q, std::size_t batch, const Settings& settings, con
     return;
   }
   std::printf(
-      "(%3d,%3d,%2d)x%-5zu %9.3f ms %9.0f /s  load %5.1f%%  backward %5.1f%%  iterations %5.2f  solved %d  "
+      "(%3d,%3d,%2d)%sx%-5zu %9.3f ms %9.0f /s  load %5.1f%%  backward %5.1f%%  iterations %5.2f  solved %d  "
       "primal %.1e dual %.1e gap %.1e\n",
-      n, m, q, batch, forward * 1e3, static_cast<double>(batch) / forward, 100 * load / forward,
+      n, m, q, box ? " in a box " : "", batch, forward * 1e3, static_cast<double>(batch) / forward, 100 * load / forward,
       100 * backward / forward, iterations / static_cast<double>(batch), solved, primal, dual, gap);
   std::fflush(stdout);
 }
@@ -126,13 +132,15 @@ int main(int argc, char** argv) {
   }
   if (shapes.empty()) {
     shapes = {"10,10,0,1024",  "32,64,8,1024",  "64,64,40,152",
-              "100,100,0,128", "100,50,50,128", "500,500,0,8"};
+              "100,100,0,128", "100,50,50,128", "500,500,0,8",
+              "50,0,0,512,box"};
   }
   if (!run.json && run.dump.empty())
     std::printf("%s, %d thread(s)\n", instruction_set(), ThreadPool::resolve_threads(settings.threads));
   for (const std::string& shape : shapes) {
     int n = 0, m = 0, q = 0, batch = 0;
     if (std::sscanf(shape.c_str(), "%d,%d,%d,%d", &n, &m, &q, &batch) != 4) return 2;
-    bench(n, m, q, static_cast<std::size_t>(batch), settings, run);
+    const bool box = shape.ends_with(",box");
+    bench(n, m, q, static_cast<std::size_t>(batch), box, settings, run);
   }
 }

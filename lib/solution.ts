@@ -154,11 +154,11 @@ export class QpSolution<D extends DType = DType, O extends Output = 'host'>
   readonly lambdaLb: ResultTensor<D, O>;
   /** Multipliers of z ≤ ub, [batch, n]. */
   readonly lambdaUb: ResultTensor<D, O>;
-  /** s = h − Gz ≥ 0, [batch, m]; infinite where h is, or is not given. */
+  /** s = h − Gz ≥ 0, with `shiftH` also added to h, [batch, m]; infinite where h is, or is not given. */
   readonly slack: ResultTensor<D, O>;
   /**
    * With the option `infeasible: 'closest'`: what was added to h, and to gl, to give the problem a solution, [batch, m],
-   * zero where it had one; otherwise undefined.
+   * to about eight digits, and zero where it had one; otherwise undefined. A shifted problem's status is 'solved' too.
    */
   readonly shiftH: ResultTensor<D, O> | undefined;
   /** The same for b, [batch, q]. */

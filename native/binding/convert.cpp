@@ -256,7 +256,8 @@ Problem read_problem(Napi::Value value, const Gpu& gpu) {
     problem.A = read("A", shape.q, shape.n);
     problem.b = read("b", shape.q, 1);
   }
-  if (gpu.device && (!problem.Q.data || has_sides(problem))) throw InvalidArgument("a GPU needs Q, and takes no gl, lb or ub");
+  if (gpu.device && (!problem.Q.data || has_sides(problem)))
+    throw InvalidArgument("a GPU needs Q, and takes no gl, lb or ub");
   return problem;
 }
 

@@ -24,8 +24,7 @@ class BoundedUnits final : public UnitsOf<Bounded<BoundedPacked>, FormKind::kCon
  public:
   using typename UnitSolver::Memory;
 
-  BoundedUnits(const Shape& shape, const Sharing& sharing)
-      : Base(shape, 2 * (shape.m + shape.n), sharing) {}
+  BoundedUnits(const Shape& shape, const Sharing& sharing) : Base(shape, 2 * (shape.m + shape.n), sharing) {}
 
   Failure load_shared(const Problem& problem, const Memory& memory) const override {
     using S = typename B::Shared;
@@ -42,8 +41,7 @@ class BoundedUnits final : public UnitsOf<Bounded<BoundedPacked>, FormKind::kCon
     const int count = this->problems_of(unit);
     const Given loader(d_, sharing_, problem.gl.data ? kInfinity : std::numeric_limits<double>::quiet_NaN());
     if (Failure f = loader.load(problem, first, count, data.given)) return f;
-    for (int i = 0; i < d_.m; ++i)
-      data.h[data.upper(i)] = problem.h.data ? data.given.h[i] : Real(kInfinity);
+    for (int i = 0; i < d_.m; ++i) data.h[data.upper(i)] = problem.h.data ? data.given.h[i] : Real(kInfinity);
     const auto side = [&](const Datum& datum, int row, int size, double none, char name) -> Failure {
       if (datum.data && size > 0)
         return Given::load_vector(datum, data.h + row, size, first, count, name, none);
@@ -79,13 +77,14 @@ class BoundedUnits final : public UnitsOf<Bounded<BoundedPacked>, FormKind::kCon
     double *lambda, *h, *gl, *lb, *ub;
   };
 
-  void store_rows(const Workplaces& at, std::size_t first, int count, Report<B>& report, const Results& results,
-                  const BatchVectors* solution) const override {
+  void store_rows(const Workplaces& at, std::size_t first, int count, Report<B>& report,
+                  const Results& results, const BatchVectors* solution) const override {
     const Data<B>& data = at.work.data;
     const Iterate<B>& x = at.work.x;
     const Real* e = data.G.side;
     const Real zero(0.0), far(1e30);
-    report.margin = at.b.min(rows_.m, [&](int i) { return select(e[i] > zero, max(x.lambda[i], x.s[i]), far); });
+    report.margin =
+        at.b.min(rows_.m, [&](int i) { return select(e[i] > zero, max(x.lambda[i], x.s[i]), far); });
     at.b.each(rows_.m, [&](int i) {
       x.lambda[i] = e[i] * x.lambda[i];
       x.s[i] = select(e[i] > zero, x.s[i], Real(kInfinity));

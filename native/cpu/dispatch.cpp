@@ -7,13 +7,12 @@
 
 namespace optnet {
 
-#define OPTNET_DECLARE(isa)                                                                 \
-  namespace isa {                                                                           \
-  std::unique_ptr<UnitSolver> make(const Shape& shape, const Sharing& sharing, DType dtype, \
-                                   Precision precision);                                    \
-  std::unique_ptr<UnitSolver> make_bounded(const Shape& shape, const Sharing& sharing,      \
-                                           DType dtype);                                    \
-  std::unique_ptr<GeneralUnit> make_general(const Dimensions& dimensions, bool bounded);    \
+#define OPTNET_DECLARE(isa)                                                                          \
+  namespace isa {                                                                                    \
+  std::unique_ptr<UnitSolver> make(const Shape& shape, const Sharing& sharing, DType dtype,          \
+                                   Precision precision);                                             \
+  std::unique_ptr<UnitSolver> make_bounded(const Shape& shape, const Sharing& sharing, DType dtype); \
+  std::unique_ptr<GeneralUnit> make_general(const Dimensions& dimensions, bool bounded);             \
   }
 #ifdef OPTNET_HAS_avx512
 OPTNET_DECLARE(avx512)
@@ -50,7 +49,8 @@ namespace {
 // Best first.
 const InstructionSet kInstructionSets[] = {
 #ifdef OPTNET_HAS_avx512
-    {"avx512", [] { return has_avx2() && has_avx512(); }, avx512::make, avx512::make_bounded, avx512::make_general},
+    {"avx512", [] { return has_avx2() && has_avx512(); }, avx512::make, avx512::make_bounded,
+     avx512::make_general},
 #endif
 #ifdef OPTNET_HAS_avx2
     {"avx2", has_avx2, avx2::make, avx2::make_bounded, avx2::make_general},

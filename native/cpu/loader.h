@@ -46,7 +46,9 @@ class Loader {
   /// All else, for problems `first` … `first + count − 1`. Spare lanes repeat the last of them.
   Failure load(const Problem& problem, std::size_t first, int count, const Data<B>& data) const {
     const IO* source[W];
-    const auto lanes_of = [&](const Datum& datum, std::size_t size) { find(datum, size, first, count, source); };
+    const auto lanes_of = [&](const Datum& datum, std::size_t size) {
+      find(datum, size, first, count, source);
+    };
     const auto vector = [&](const Datum& datum, Real* v, int size, char name, double allowed = kNothing) {
       return load_vector(datum, v, size, first, count, name, allowed);
     };

@@ -238,16 +238,17 @@ class UnitsOf : public UnitSolver {
       results.dual_residual[i] = lane(report.dual, l);
       results.gap[i] = lane(report.gap, l);
       results.iterations[i] = iterations;
-      if (results.margin) results.margin[i] = lane(report.margin, l) < kFar ? lane(report.margin, l) : kNoRows;
+      if (results.margin)
+        results.margin[i] = lane(report.margin, l) < kFar ? lane(report.margin, l) : kNoRows;
       if (results.derivative) {
         results.derivative[i] = static_cast<std::uint8_t>(lane(report.exact, l) ? Derivative::kActiveSet
                                                                                 : Derivative::kCentralPath);
       }
-      results.status[i] =
-          static_cast<std::uint8_t>(!lane(report.definite, l) || !std::isfinite(lane(report.objective, l)) ? Status::kNotDefinite
-                                    : lane(report.solved, l)                ? Status::kSolved
-                                    : iterations >= settings.max_iterations ? Status::kMaxIterations
-                                                                            : Status::kNumericalError);
+      results.status[i] = static_cast<std::uint8_t>(
+          !lane(report.definite, l) || !std::isfinite(lane(report.objective, l)) ? Status::kNotDefinite
+          : lane(report.solved, l)                                               ? Status::kSolved
+          : iterations >= settings.max_iterations                                ? Status::kMaxIterations
+                                                                                 : Status::kNumericalError);
     }
   }
 };

@@ -1,5 +1,5 @@
-// The problems of a batch that the general solver serves: all of one that has bounds, two-sided rows or no Q,
-// and of the others those that the fast solver did not solve.
+// The problems of a batch that the general solver serves: all of one without Q, and of the others those that
+// the solver of the units did not solve.
 #pragma once
 
 #include <cstddef>

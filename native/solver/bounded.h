@@ -14,7 +14,7 @@ namespace optnet {
 /// C, by its parts.
 template <class B>
 struct BoundedRows {
-  typename B::Matrix G;             ///< m×n
+  typename B::Matrix G;              ///< m×n
   typename B::Real* side = nullptr;  ///< e, 2(m + n)
 };
 
@@ -32,7 +32,8 @@ class Bounded : public B {
 
   /// `d`: of the problem with its 2(m + n) rows.
   template <class Arena>
-  OPTNET_FUNCTION Bounded(const Dimensions& d, Arena& scratch) : both_(B::vector(scratch, rows_of_G(d.m, d.n))) {}
+  OPTNET_FUNCTION Bounded(const Dimensions& d, Arena& scratch)
+      : both_(B::vector(scratch, rows_of_G(d.m, d.n))) {}
 
   OPTNET_FUNCTION static int rows_of_G(int rows, int n) { return rows / 2 - n; }
 

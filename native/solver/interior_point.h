@@ -153,9 +153,8 @@ class InteriorPoint {
     Real *const lambda = x.lambda, *const s = x.s;
     Real *const dlambda = v.dlambda, *const ds = v.ds, *const t = v.t;
     const Real affine = one / max(finish_direction(), one);
-    const Real mu_affine = mean_of_rows(b, data, [&](int i) {
-      return (s[i] + affine * ds[i]) * (lambda[i] + affine * dlambda[i]);
-    });
+    const Real mu_affine = mean_of_rows(
+        b, data, [&](int i) { return (s[i] + affine * ds[i]) * (lambda[i] + affine * dlambda[i]); });
     const Real ratio = mu_affine / state.mu;
     const Real target = ratio * ratio * ratio * state.mu;  // σμ, σ = (μ_aff/μ)³
 

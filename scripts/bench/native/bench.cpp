@@ -94,8 +94,9 @@ void bench(int n, int m, int q, std::size_t batch, bool box, const Settings& set
   std::printf(
       "(%3d,%3d,%2d)%sx%-5zu %9.3f ms %9.0f /s  load %5.1f%%  backward %5.1f%%  iterations %5.2f  solved %d  "
       "primal %.1e dual %.1e gap %.1e\n",
-      n, m, q, box ? " in a box " : "", batch, forward * 1e3, static_cast<double>(batch) / forward, 100 * load / forward,
-      100 * backward / forward, iterations / static_cast<double>(batch), solved, primal, dual, gap);
+      n, m, q, box ? " in a box " : "", batch, forward * 1e3, static_cast<double>(batch) / forward,
+      100 * load / forward, 100 * backward / forward, iterations / static_cast<double>(batch), solved, primal,
+      dual, gap);
   std::fflush(stdout);
 }
 
@@ -131,9 +132,8 @@ int main(int argc, char** argv) {
     }
   }
   if (shapes.empty()) {
-    shapes = {"10,10,0,1024",  "32,64,8,1024",  "64,64,40,152",
-              "100,100,0,128", "100,50,50,128", "500,500,0,8",
-              "50,0,0,512,box"};
+    shapes = {"10,10,0,1024",  "32,64,8,1024", "64,64,40,152",  "100,100,0,128",
+              "100,50,50,128", "500,500,0,8",  "50,0,0,512,box"};
   }
   if (!run.json && run.dump.empty())
     std::printf("%s, %d thread(s)\n", instruction_set(), ThreadPool::resolve_threads(settings.threads));

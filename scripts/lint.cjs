@@ -72,7 +72,10 @@ function nodeTool(name, script, args) {
 async function runAll(queue) {
   let failed = 0;
   const worker = async () => {
-    for (let check = queue.shift(); check; check = queue.shift()) failed += (await runCheck(check)) ? 0 : 1;
+    for (let check = queue.shift(); check; check = queue.shift()) {
+      const passed = await runCheck(check); // not within `failed +=`, which reads `failed` before it waits
+      if (!passed) failed += 1;
+    }
   };
   await Promise.all(Array.from({ length: os.availableParallelism() }, worker));
   return failed;

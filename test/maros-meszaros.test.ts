@@ -29,6 +29,11 @@ describe.each(all.map((one) => [one.name, one] as const))('%s', (_, one) => {
     );
   });
 
+  it('is solved on its active set, where that is clear', () => {
+    const { margin, derivative } = measure(one);
+    expect(margin > 1e-6 ? derivative : 'activeSet').toBe('activeSet');
+  });
+
   it('has finite gradients', () => {
     using solution = qpSolveBatchSync(batchOf([one.problem]));
     const gauss = normal(uniform(3));

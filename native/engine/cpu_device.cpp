@@ -155,6 +155,14 @@ GeneralBatch::Result CpuSolution::Impl::solve_general(const GeneralBatch::Task& 
   return result;
 }
 
+/// Whether a problem that is solved should have been solved on its active set, which is clear, and was not.
+bool CpuSolution::Impl::is_blurred(std::size_t i, const Results& results) const {
+  constexpr double kClearMargin = 1e-6;
+  if (!settings.polish || narrow || !results.derivative || !results.margin) return false;
+  return results.derivative[i] == static_cast<std::uint8_t>(Derivative::kCentralPath) &&
+         results.margin[i] > kClearMargin;
+}
+
 /// By the units' solver where it can; what it leaves unsolved, and what a guess solves, by the general one.
 void CpuSolution::Impl::solve_unit(std::size_t unit, int worker, Solving& call,
                                    const Results& results) const {
@@ -190,9 +198,12 @@ void CpuSolution::Impl::solve_unit(std::size_t unit, int worker, Solving& call,
     const auto ended = [&](Status status) {
       return !shared_singular && results.status[i] == static_cast<std::uint8_t>(status);
     };
-    if (call.failed() || (ended(Status::kSolved) && !general->serves(i))) return;
+    const bool done = ended(Status::kSolved) && !general->serves(i), blurred = done && is_blurred(i, results);
+    if (call.failed() || (done && !blurred)) return;
     GeneralBatch::Task task = task_of(i);
-    if (general->serves(i)) {  // the units' solver has written over it
+    if (blurred) {
+      task.keep = Keep::kExact;
+    } else if (general->serves(i)) {  // the units' solver has written over it
       task.guess = guessed;
       task.only_guess = true;
     } else if (!shared_singular && !ended(Status::kNotDefinite)) {

@@ -116,6 +116,7 @@ struct CpuSolution::Impl {
   // ---- cpu_device.cpp ----
 
   void solve_unit(std::size_t unit, int worker, Solving& call, const Results& results) const;
+  bool is_blurred(std::size_t i, const Results& results) const;
   GeneralBatch::Result solve_general(const GeneralBatch::Task& task, int worker, Solving& call,
                                      const Results& results) const;
 

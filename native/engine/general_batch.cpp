@@ -297,9 +297,11 @@ GeneralBatch::Result GeneralBatch::solve(const Task& task, const Block& scratch,
                                             task.guess ? &guess : nullptr, solution.all(), at.all());
   if (!report.convex) return Result::kNotConvex;
   const bool proof = report.ending == Ending::kPrimalInfeasible || report.ending == Ending::kDualInfeasible;
-  const bool worth =
-      proof || (report.ending == Ending::kSolved ? task.keep != Keep::kCertificates
-                                                 : task.keep == Keep::kAll && !task.only_guess);
+  const bool solved = report.ending == Ending::kSolved,
+             exact = solved && report.derivative == GeneralDerivative::kActiveSet;
+  const bool worth = task.keep == Keep::kExact ? exact
+                     : solved                  ? task.keep != Keep::kCertificates
+                                               : proof || (task.keep == Keep::kAll && !task.only_guess);
   if (!worth) return Result::kUnsolved;
 
   if (settings_.closest && report.ending == Ending::kPrimalInfeasible && d_.m + d_.q > 0) {
@@ -313,10 +315,7 @@ GeneralBatch::Result GeneralBatch::solve(const Task& task, const Block& scratch,
   served_[i] = kAsGiven;
   kept_[i] = std::move(kept);
   write(i, report, solution, at, results, vectors);
-  return report.ending == Ending::kSolved ? Result::kSolved
-         : report.ending == Ending::kPrimalInfeasible || report.ending == Ending::kDualInfeasible
-             ? Result::kInfeasible
-             : Result::kUnsolved;
+  return solved ? Result::kSolved : proof ? Result::kInfeasible : Result::kUnsolved;
 }
 
 GeneralSettings GeneralBatch::solver_settings(const Task& task) const {

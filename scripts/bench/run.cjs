@@ -28,6 +28,7 @@ function buildBench(instructionSet) {
     const options = [
       '-DCMAKE_BUILD_TYPE=Release',
       '-DOPTNET_BENCH=ON',
+      '-DOPTNET_CUDA=OFF', // it measures the CPU
       `-DOPTNET_INSTRUCTION_SETS=${instructionSet}`,
     ];
     run('cmake', ['-S', '.', '-B', build, ...options]);
@@ -126,16 +127,12 @@ function row(shape, rounds) {
 
 function table(rows) {
   const names = Object.keys(rows[0]);
-  const widths = names.map((name) => Math.max(name.length, ...rows.map((cells) => cells[name].length)));
-  const line = (cells) =>
+  const lines = [names, ...rows.map((cells) => names.map((name) => cells[name] ?? '–'))];
+  const widths = names.map((_, i) => Math.max(...lines.map((cells) => cells[i].length)));
+  const print = (cells) =>
     cells.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join('  ');
-  return [
-    line(names),
-    line(widths.map((width) => '─'.repeat(width))),
-    ...rows.map((cells) => line(Object.values(cells))),
-  ]
-    .join('\n')
-    .concat('\n');
+  const rule = widths.map((width) => '─'.repeat(width));
+  return `${[names, rule, ...lines.slice(1)].map(print).join('\n')}\n`;
 }
 
 function main() {

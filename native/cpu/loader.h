@@ -101,11 +101,10 @@ class Loader {
   }
 
  private:
-  Dimensions d_;
-  Sharing sharing_;
-
   static constexpr double kNothing = std::numeric_limits<double>::quiet_NaN();
 
+  Dimensions d_;
+  Sharing sharing_;
   double no_upper_;
 
   /// Where each lane's numbers are. Spare lanes repeat the last problem.

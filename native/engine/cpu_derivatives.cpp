@@ -1,7 +1,6 @@
 // The derivatives of a solved batch: backward, and along a direction.
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <cstring>
 #include <vector>
 

@@ -37,9 +37,11 @@ inline void write_numbers(const double* from, std::size_t count, void* data, std
   }
 }
 
-/// Where a matrix of the batch is further from symmetric than allowed, if it is.
+/// Where a matrix of the batch is further from symmetric than allowed, if it is. Always inlined: it is also
+/// compiled for single instruction sets, and the linker must not take that copy for everybody.
 template <class T>
-Failure find_asymmetry(std::size_t index, const T* Q, int n, double allowed) {
+__attribute__((always_inline)) inline Failure find_asymmetry(std::size_t index, const T* Q, int n,
+                                                             double allowed) {
   const auto at = [&](int i, int j) {
     return static_cast<double>(
         Q[static_cast<std::size_t>(i) * static_cast<std::size_t>(n) + static_cast<std::size_t>(j)]);

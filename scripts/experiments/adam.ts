@@ -1,23 +1,23 @@
 /** Adam (Kingma and Ba, 2015), with the usual β₁ = 0.9, β₂ = 0.999, ε = 1e-8. Changes the parameters in place. */
-export class Adam {
-  readonly #parameters: readonly Float64Array[];
-  readonly #first: Float64Array[];
-  readonly #second: Float64Array[];
+export class Adam<Numbers extends Float32Array | Float64Array> {
+  readonly #parameters: readonly Numbers[];
+  readonly #first: Numbers[];
+  readonly #second: Numbers[];
   #steps = 0;
 
   constructor(
-    parameters: readonly Float64Array[],
+    parameters: readonly Numbers[],
     readonly beta1 = 0.9,
     readonly beta2 = 0.999,
     readonly epsilon = 1e-8,
   ) {
     this.#parameters = parameters;
-    this.#first = parameters.map(({ length }) => new Float64Array(length));
-    this.#second = parameters.map(({ length }) => new Float64Array(length));
+    this.#first = parameters.map((theta) => theta.map(() => 0) as Numbers);
+    this.#second = parameters.map((theta) => theta.map(() => 0) as Numbers);
   }
 
   /** θ ← θ − rate · m̂ / (√v̂ + ε), with one gradient for each parameter array, in their order. */
-  step(gradients: readonly Float64Array[], rate: number): void {
+  step(gradients: readonly Numbers[], rate: number): void {
     this.#steps++;
     const correction1 = 1 - this.beta1 ** this.#steps;
     const correction2 = 1 - this.beta2 ** this.#steps;
@@ -36,24 +36,24 @@ export class Adam {
     });
   }
 
-  /** The moments, as plain numbers: what `load` takes. */
-  save(): AdamState {
+  /** Copies of the moments: what `load` takes. */
+  save(): AdamState<Numbers> {
     return {
       steps: this.#steps,
-      first: this.#first.map((m) => [...m]),
-      second: this.#second.map((v) => [...v]),
+      first: this.#first.map((m) => m.slice() as Numbers),
+      second: this.#second.map((v) => v.slice() as Numbers),
     };
   }
 
-  load(state: AdamState): void {
+  load(state: AdamState<Numbers>): void {
     this.#steps = state.steps;
     state.first.forEach((m, k) => this.#first[k]?.set(m));
     state.second.forEach((v, k) => this.#second[k]?.set(v));
   }
 }
 
-export interface AdamState {
+export interface AdamState<Numbers> {
   steps: number;
-  first: number[][];
-  second: number[][];
+  first: Numbers[];
+  second: Numbers[];
 }

@@ -64,6 +64,12 @@ export class Random {
     return Math.floor(this.uniform() * below);
   }
 
+  /** Of the standard normal distribution, by Box and Muller's transform: two uniform draws for each. */
+  normal(): number {
+    const radius = Math.sqrt(-2 * Math.log(1 - this.uniform()));
+    return radius * Math.cos(2 * Math.PI * this.uniform());
+  }
+
   /** Fisher–Yates, in place. */
   shuffle<T extends Uint32Array | unknown[]>(items: T): T {
     for (let i = items.length - 1; i > 0; i--) {

@@ -48,9 +48,10 @@ export class Parameters<Name extends string> {
 
   /** The values as they are now, not copies. */
   values(): Readonly<Record<Name, Float32Array>> {
-    return Object.fromEntries(
-      Object.keys(this.tensors).map((name, i) => [name, this.#values[i]!]),
-    ) as Record<Name, Float32Array>;
+    return Object.fromEntries(Object.keys(this.tensors).map((name, i) => [name, this.#values[i]!])) as Record<
+      Name,
+      Float32Array
+    >;
   }
 
   save(): Arrays {

@@ -32,6 +32,8 @@ export interface TrainingPart {
   /** A word or two, to tell it from the other parts. */
   readonly name: string;
   readonly schedule: Schedule;
+  /** Orders the examples. By default that of the run. */
+  readonly seed?: number;
   /** What its tallies measure, the loss first. */
   readonly metrics: readonly Metric[];
   /** Begins it, with the results of the parts before it. */

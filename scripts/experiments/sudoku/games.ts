@@ -14,6 +14,10 @@ export interface Games {
   test: Game[];
 }
 
+/** As many as the paper has. */
+export const TRAIN_GAMES = 9000;
+export const TEST_GAMES = 1000;
+
 export const FEWEST_GIVENS = 4;
 export const MOST_GIVENS = 8;
 

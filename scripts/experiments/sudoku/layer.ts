@@ -1,17 +1,11 @@
-import { qpSolveBatch, tensor, type DeviceRequest, type QpSolution } from 'optnet';
+import { qpSolveBatch, tensor, type QpSolution } from 'optnet';
 
 import type { Random } from '../random.js';
+import type { SolverOptions } from '../runner/experiment.js';
 import { VARIABLES } from './board.js';
 
 /** Rows of A. The rules of mini-Sudoku are 64 equations of rank 40. */
 export const EQUALITIES = 40;
-
-/** How the layer calls the solver. */
-export interface SolverOptions {
-  device?: DeviceRequest;
-  threads?: number;
-  tolerance?: number;
-}
 
 /**
  * The paper's Sudoku layer (section 4.4). A board is the solution of
@@ -28,10 +22,10 @@ export class SudokuLayer {
   readonly #Q = tensor(identity(0.1), [VARIABLES, VARIABLES]);
   readonly #G = tensor(identity(-1), [VARIABLES, VARIABLES]);
   readonly #h = tensor(new Float64Array(VARIABLES), [VARIABLES]);
-  readonly #options: SolverOptions;
+  readonly #options: SolverOptions & { tolerance?: number };
 
   /** A starts uniform in [0, 1), w at 0. */
-  constructor(random: Random, options: SolverOptions = {}) {
+  constructor(random: Random, options: SolverOptions & { tolerance?: number } = {}) {
     this.A = Float64Array.from({ length: EQUALITIES * VARIABLES }, () => random.uniform());
     this.#options = options;
   }

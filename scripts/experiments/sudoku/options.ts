@@ -1,7 +1,6 @@
-import { parseArgs } from 'node:util';
-
 import type { DeviceRequest } from 'optnet';
 
+import { integer, MOST_SEED, positive, readFlags } from '../runner/options.js';
 import { UsageError } from '../usage.js';
 
 export interface Options {
@@ -53,7 +52,7 @@ const FIXED_BY_RESUME = ['seed', 'batch', 'lr', 'data'] as const;
 
 /** Reads the command line. `undefined` means that help was asked for. */
 export function parseOptions(args: string[]): (Options & { given: Set<string> }) | undefined {
-  const values = parseFlags(args);
+  const { values } = readFlags(args, FLAGS);
   if (values.help) return undefined;
 
   if (values.resume !== undefined) {
@@ -62,7 +61,7 @@ export function parseOptions(args: string[]): (Options & { given: Set<string> })
   }
   return {
     epochs: integer('epochs', values.epochs ?? '10', 1),
-    seed: integer('seed', values.seed ?? '1', 0, 2 ** 32 - 1),
+    seed: integer('seed', values.seed ?? '1', 0, MOST_SEED),
     batch: integer('batch', values.batch ?? '150', 1),
     learningRate: positive('lr', values.lr ?? '0.1'),
     // The library knows its devices, and checks the name.
@@ -73,27 +72,4 @@ export function parseOptions(args: string[]): (Options & { given: Set<string> })
     out: values.out,
     given: new Set(Object.keys(values)),
   };
-}
-
-function parseFlags(args: string[]) {
-  try {
-    return parseArgs({ args, options: FLAGS, allowPositionals: false }).values;
-  } catch (error) {
-    // Node's message goes on with advice after the first sentence.
-    const [first = ''] = (error as Error).message.split(/\. |\n/);
-    throw new UsageError(`${first.replace(/\.$/, '')} (--help lists the options)`);
-  }
-}
-
-function integer(name: string, text: string, least: number, most = Number.MAX_SAFE_INTEGER): number {
-  const value = Number(text);
-  if (/^\d+$/.test(text) && value >= least && value <= most) return value;
-  const range = most < Number.MAX_SAFE_INTEGER ? `${least}–${most}` : `≥ ${least}`;
-  throw new UsageError(`--${name} ${text}: expected an integer ${range}`);
-}
-
-function positive(name: string, text: string): number {
-  const value = Number(text);
-  if (text.trim() !== '' && Number.isFinite(value) && value > 0) return value;
-  throw new UsageError(`--${name} ${text}: expected a number > 0`);
 }

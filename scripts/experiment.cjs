@@ -1,0 +1,11 @@
+'use strict';
+// `npm run experiment`: sets up, then runs one of the paper's experiments.
+const path = require('node:path');
+const { setup } = require('./setup.cjs');
+const { root } = require('./setup/run.cjs');
+
+setup();
+const { main } = require(path.join(root, '.cache/experiments/main.js'));
+main(process.argv.slice(2)).then((code) => {
+  process.exitCode = code;
+});

@@ -1,0 +1,5 @@
+import type { Experiment } from './runner/experiment.js';
+import { sudoku } from './sudoku/experiment.js';
+
+/** In the order of the paper. */
+export const EXPERIMENTS: readonly Experiment[] = [sudoku];

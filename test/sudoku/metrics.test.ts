@@ -1,5 +1,6 @@
 import { decode, encode, parseBoard, VARIABLES } from '../../scripts/experiments/sudoku/board.js';
-import { add, scores, tally } from '../../scripts/experiments/sudoku/metrics.js';
+import { add, scores } from '../../scripts/experiments/runner/training.js';
+import { tally } from '../../scripts/experiments/sudoku/metrics.js';
 import type { Game } from '../../scripts/experiments/sudoku/games.js';
 
 const oneHot = (...boards: string[]): Float64Array => {

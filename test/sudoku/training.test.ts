@@ -1,22 +1,14 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
-
 import { Random } from '../../scripts/experiments/random.js';
+import { Trainer } from '../../scripts/experiments/runner/training.js';
 import { encode, VARIABLES } from '../../scripts/experiments/sudoku/board.js';
-import { readCheckpoint, writeCheckpoint } from '../../scripts/experiments/sudoku/checkpoint.js';
 import { makeGames, type Game } from '../../scripts/experiments/sudoku/games.js';
 import { SudokuLayer } from '../../scripts/experiments/sudoku/layer.js';
-import { rateInEpoch, Trainer } from '../../scripts/experiments/sudoku/trainer.js';
+import { halvingSchedule, rateInEpoch, SudokuTask } from '../../scripts/experiments/sudoku/task.js';
 
 const games = makeGames(400, 50, Random.seeded(2));
-const settings = { seed: 4, epochs: 3, batch: 30, learningRate: 0.1 };
+const seed = 4;
 
-let directory: string;
-beforeAll(() => {
-  directory = mkdtempSync(path.join(tmpdir(), 'optnet-'));
-});
-afterAll(() => rmSync(directory, { recursive: true }));
+const begin = (): Trainer => new Trainer(new SudokuTask(seed, games), halvingSchedule(3, 30, 0.1), seed);
 
 async function finish(trainer: Trainer): Promise<Trainer> {
   const reports = trainer.run();
@@ -25,43 +17,29 @@ async function finish(trainer: Trainer): Promise<Trainer> {
 }
 
 test('a few hundred games bring the loss well down, every problem solved', async () => {
-  const { history, health } = await finish(new Trainer(settings, games));
+  const { history, task } = await finish(begin());
   expect(history.map(({ epoch }) => epoch)).toEqual([0, 1, 2, 3]);
-  expect(history[3]!.test.loss).toBeLessThan(0.2 * history[0]!.test.loss);
-  expect(history[3]!.train!.loss).toBeLessThan(0.5 * history[1]!.train!.loss);
-  expect(health).toEqual({ solves: 3 * 400 + 4 * 50, unsolved: 0, nonFinite: 0 });
+  expect(history[3]!.test.loss!).toBeLessThan(0.2 * history[0]!.test.loss!);
+  expect(history[3]!.train!.loss!).toBeLessThan(0.5 * history[1]!.train!.loss!);
+  expect(task.health).toEqual({ solves: 3 * 400 + 4 * 50, unsolved: 0, nonFinite: 0 });
 });
 
 test('a run that was stopped within an epoch and resumed is the uninterrupted one, digit for digit', async () => {
-  const whole = await finish(new Trainer(settings, games));
+  const whole = await finish(begin());
 
-  const stopped = new Trainer(settings, games);
+  const stopped = begin();
   const reports = stopped.run();
   for (let i = 0; i < 20; i++) await reports.next(); // epoch 0, the 14 batches of epoch 1, its end, 4 batches
   await reports.return();
-  const file = path.join(directory, 'checkpoint.json');
-  writeCheckpoint(file, { games: '', snapshot: stopped.save() });
-
-  const { snapshot } = readCheckpoint(file);
+  const snapshot = stopped.save();
   expect([snapshot.epoch, snapshot.done]).toEqual([2, 120]);
-  const resumed = new Trainer(settings, games);
+
+  const resumed = begin();
   resumed.load(snapshot);
   await finish(resumed);
   expect(resumed.history).toEqual(whole.history);
-  expect(resumed.layer.parameters).toEqual(whole.layer.parameters);
-});
-
-test.each([
-  ['not JSON', 'hello'],
-  ['something else', '{"format":"other"}'],
-  [
-    'a number missing',
-    JSON.stringify({ format: 'optnet-sudoku-1', snapshot: { parameters: { A: [1], w: [] } } }),
-  ],
-])('a checkpoint with %s is refused', (_, text) => {
-  const file = path.join(directory, 'bad.json');
-  writeFileSync(file, text);
-  expect(() => readCheckpoint(file)).toThrow(file);
+  expect(resumed.task.save()).toEqual(whole.task.save());
+  expect(resumed.task.health).toEqual(whole.task.health);
 });
 
 test('the rate is halved each epoch from the fifth', () => {

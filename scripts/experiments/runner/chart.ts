@@ -141,10 +141,11 @@ function drawXAxis({ ticks, position }: Scale, label: string, { left, top, width
 }
 
 function drawSeries(series: Styled, x: Scale, y: Scale, { left, top, width, height }: Frame): string {
-  const points = series.points.flatMap(([px, py]) => {
-    if (py === undefined || !Number.isFinite(py)) return [];
-    return [[at(left + width * x.position(px)), at(top + height * (1 - y.position(py)))] as const];
-  });
+  // What an axis has no place for is left out: values that are none, and on a logarithmic axis those of 0 and less.
+  const points = series.points
+    .map(([px, py]) => [x.position(px), y.position(py ?? NaN)] as const)
+    .filter((place) => place.every(Number.isFinite))
+    .map(([px, py]) => [at(left + width * px), at(top + height * (1 - py))] as const);
   const dots = points.map(([cx, cy]) => `<circle cx="${cx}" cy="${cy}" r="2.6"/>`).join('');
   return (
     (series.line === false

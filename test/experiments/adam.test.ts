@@ -33,10 +33,21 @@ test('what was saved goes on to the same digits', () => {
 
   const copies = thetas.map((theta) => Float64Array.from(theta));
   const resumed = new Adam(copies);
-  resumed.load(JSON.parse(JSON.stringify(adam.save())) as ReturnType<Adam['save']>);
+  resumed.load(adam.save());
   for (let i = 0; i < 5; i++) {
     adam.step(gradients, 0.1);
     resumed.step(gradients, 0.1);
   }
   expect(copies).toEqual(thetas);
+});
+
+test('what is saved does not change with the next step, and float32 stays float32', () => {
+  const theta = Float32Array.of(0.1);
+  const adam = new Adam([theta]);
+  adam.step([Float32Array.of(0.3)], 0.1);
+  const { first, second } = adam.save();
+  adam.step([Float32Array.of(0.7)], 0.1);
+  expect(first[0]![0]).toBeCloseTo(0.1 * 0.3, 7);
+  expect(first[0]).toBeInstanceOf(Float32Array);
+  expect(second[0]![0]).toBeCloseTo(0.001 * 0.09, 9);
 });

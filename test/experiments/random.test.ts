@@ -28,6 +28,16 @@ test('uniform numbers lie in [0, 1), with mean 1/2 and variance 1/12', () => {
   expect(variance).toBeCloseTo(1 / 12, 3);
 });
 
+test('normal numbers have mean 0, variance 1, and 4.55 % of them beyond two deviations', () => {
+  const random = Random.seeded(2);
+  const values = Array.from({ length: 100_000 }, () => random.normal());
+  const mean = values.reduce((sum, x) => sum + x) / values.length;
+  const variance = values.reduce((sum, x) => sum + (x - mean) ** 2, 0) / values.length;
+  expect(Math.abs(mean)).toBeLessThan(0.015);
+  expect(Math.abs(variance - 1)).toBeLessThan(0.02);
+  expect(values.filter((x) => Math.abs(x) > 2).length / values.length).toBeCloseTo(0.0455, 2);
+});
+
 test('streams of one seed, and seeds next to each other, differ', () => {
   const starts = [Random.seeded(1, 0), Random.seeded(1, 1), Random.seeded(2, 0), Random.seeded(0, 0)];
   expect(new Set(starts.map((random) => random.bits())).size).toBe(starts.length);

@@ -94,6 +94,10 @@ describe('an axis', () => {
     expect(names({ label: '', range: [0, 1] }, [0.4], 5)).toEqual(['0.0', '0.2', '0.4', '0.6', '0.8', '1.0']);
   });
 
+  test('of whole numbers has no ticks between them', () => {
+    expect(names({ label: '', whole: true }, [0, 3], 12)).toEqual(['0', '1', '2', '3']);
+  });
+
   test('of logarithms has powers of ten, and 1, 2, 5 where there are few decades', () => {
     expect(names({ label: '', scale: 'log' }, [3e-5, 20], 8)).toEqual([
       '10⁻⁵',

@@ -1,10 +1,12 @@
 'use strict';
-// Compiles lib/ to dist/ before the tests: those that start processes and threads need JavaScript.
+// Compiles lib/ and the experiments before the tests: those that start processes and threads need JavaScript.
 const { execFileSync } = require('node:child_process');
 const path = require('node:path');
 
 module.exports = () => {
   const root = path.join(__dirname, '../..');
   const compiler = path.join(path.dirname(require.resolve('typescript/package.json')), 'bin/tsc');
-  execFileSync(process.execPath, [compiler, '-p', root], { stdio: 'inherit' });
+  for (const project of ['.', 'scripts/experiments']) {
+    execFileSync(process.execPath, [compiler, '-p', path.join(root, project)], { stdio: 'inherit' });
+  }
 };

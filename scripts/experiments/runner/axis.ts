@@ -8,14 +8,14 @@ export interface Scale {
 
 /** The scale that an axis asks for, with about as many ticks. Values that are none, of runs that went wrong, are left out. */
 export function axisScale(
-  { scale = 'linear', range }: Axis,
+  { scale = 'linear', range, whole = false }: Axis,
   values: readonly (number | undefined)[],
   ticks: number,
 ): Scale {
   if (scale === 'percent') return PERCENT;
   const finite = values.filter((value): value is number => value !== undefined && Number.isFinite(value));
   if (scale === 'log') return logScale(range ?? extent(finite.filter((value) => value > 0)), ticks);
-  return linearScale(range ?? extent(finite), ticks);
+  return linearScale(range ?? extent(finite), ticks, whole ? 1 : 0);
 }
 
 function extent(values: readonly number[]): [number, number] {
@@ -32,9 +32,9 @@ const PERCENT: Scale = {
   ticks: [0, 0.01, 0.1, 1, 10, 100].map((value) => ({ value, name: value.toString() })),
 };
 
-function linearScale([low, high]: readonly [number, number], ticks: number): Scale {
+function linearScale([low, high]: readonly [number, number], ticks: number, leastStep: number): Scale {
   const spread = high - low || Math.abs(high) || 1;
-  const step = roundStep(spread / Math.max(1, ticks));
+  const step = Math.max(leastStep, roundStep(spread / Math.max(1, ticks)));
   const [first, last] = [
     Math.floor(low / step + 1e-9),
     Math.ceil(low === high ? (low + spread) / step : high / step - 1e-9),

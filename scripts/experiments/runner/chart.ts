@@ -7,7 +7,12 @@ export interface Axis {
   scale?: 'linear' | 'log' | 'percent';
   /** Where it begins and ends; by default just around the values. */
   range?: readonly [number, number];
+  /** Of a linear axis: values are whole numbers, and so are the ticks. */
+  whole?: boolean;
 }
+
+/** That of learning curves. */
+export const EPOCHS: Axis = { label: 'Epoch', whole: true };
 
 export interface Series {
   name: string;

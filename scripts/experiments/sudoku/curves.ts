@@ -1,4 +1,4 @@
-import { drawChart } from '../runner/chart.js';
+import { drawChart, EPOCHS } from '../runner/chart.js';
 import { curve } from '../runner/scores.js';
 import type { EpochRecord } from '../runner/training.js';
 
@@ -8,7 +8,7 @@ const STRICT = { name: 'test, strict (givens kept)', colour: '#222222', dash: '2
 
 /** Learning curves of one run: its loss, and the share of boards that break a rule. */
 export function sudokuCurves(history: readonly EpochRecord[], title: string): string {
-  const x = { label: 'Epoch' };
+  const x = EPOCHS;
   return drawChart(title, [
     {
       x,

@@ -1,4 +1,4 @@
-import { drawChart, type Series } from '../runner/chart.js';
+import { drawChart, EPOCHS, type Series } from '../runner/chart.js';
 import type { Check, Experiment, Part, Results, Settings, SolverOptions } from '../runner/experiment.js';
 import { curve, percent } from '../runner/scores.js';
 import type { Table } from '../runner/table.js';
@@ -112,7 +112,7 @@ function seedCurves(all: readonly Runs[]): string {
     'OptNet on mini-Sudoku: test error of every seed',
     all.map(({ way, runs }) => ({
       title: `${way.name}, ${way.schedule.epochs} epochs`,
-      x: { label: 'Epoch' },
+      x: EPOCHS,
       y: { label: 'Test boards that break a rule (%)', scale: 'percent' as const },
       series: runs.map((history): Series => ({
         name: `OptNet, ${way.name}`,

@@ -1,0 +1,52 @@
+import type { Schedule } from '../runner/training.js';
+
+/** Sizes of the experiment, which decide how long it takes. */
+export interface Plan {
+  length: number;
+  train: number;
+  test: number;
+  hidden: number;
+  lambdas: readonly number[];
+  /** Training signals that λ is chosen on. */
+  chosenOn: number;
+  /** Of ‖D‖₁ in the loss of the layer that starts from random numbers. */
+  sparsity: number;
+  schedules: Readonly<Record<'fullyConnected' | 'learned' | 'fineTuned', Schedule>>;
+}
+
+const FULL: Plan = {
+  length: 100,
+  train: 9000,
+  test: 1000,
+  hidden: 1000,
+  lambdas: [5, 9, 11, 13, 15, 16, 17, 18, 19, 20, 21, 22, 24, 28, 36],
+  chosenOn: 2000,
+  sparsity: 0.1,
+  schedules: {
+    fullyConnected: { epochs: 50, batch: 150, rate: () => 1e-3 },
+    learned: { epochs: 50, batch: 150, rate: () => 1e-2 },
+    fineTuned: { epochs: 40, batch: 150, rate: cosine(40, 5e-4) },
+  },
+};
+
+const QUICK: Plan = {
+  length: 40,
+  train: 1200,
+  test: 400,
+  hidden: 200,
+  lambdas: [6, 9, 12, 15, 20, 30],
+  chosenOn: 600,
+  sparsity: 0.1,
+  schedules: {
+    fullyConnected: { epochs: 10, batch: 50, rate: () => 1e-3 },
+    learned: { epochs: 6, batch: 50, rate: () => 1e-2 },
+    fineTuned: { epochs: 6, batch: 50, rate: cosine(6, 1e-3) },
+  },
+};
+
+export const planFor = (quick: boolean): Plan => (quick ? QUICK : FULL);
+
+/** Half a period of a cosine: from `rate` in the first epoch nearly to zero in the last. */
+function cosine(epochs: number, rate: number): (epoch: number) => number {
+  return (epoch) => (rate * (1 + Math.cos((Math.PI * (epoch - 1)) / epochs))) / 2;
+}

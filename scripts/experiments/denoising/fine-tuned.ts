@@ -13,12 +13,6 @@ import {
   type LayerOptions,
 } from './total-variation.js';
 
-/** The upper left block of G, and the constant costs of u. */
-export interface FineTunedPicture {
-  D: number[][];
-  costs: number[];
-}
-
 type Name = 'L' | 'G' | 'z0' | 's0' | 'W' | 'c';
 
 /**
@@ -70,13 +64,14 @@ export class FineTuned implements Denoiser {
     return tf.add(tf.mul(z, UNIT), CENTRE);
   }
 
-  show(): FineTunedPicture {
-    const { G, c } = this.parameters.values();
+  /** What stands in place of differences: the upper left block of G. */
+  show(): { D: number[][] } {
+    const { G } = this.parameters.values();
     const n = variablesFor(this.#length);
-    const row = (i: number): number[] => Array.from(G.subarray(i * n, i * n + this.#length), rounded);
     return {
-      D: Array.from({ length: this.#length - 1 }, (_, i) => row(i)),
-      costs: Array.from(c.subarray(this.#length), (cost) => rounded(UNIT * cost)),
+      D: Array.from({ length: this.#length - 1 }, (_, i) =>
+        Array.from(G.subarray(i * n, i * n + this.#length), rounded),
+      ),
     };
   }
 }

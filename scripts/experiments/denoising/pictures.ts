@@ -1,7 +1,6 @@
 import { drawChart, type Panel, type Series } from '../runner/chart.js';
 import type { Picture, PartResult } from '../runner/experiment.js';
 import { curve } from '../runner/scores.js';
-import type { FineTunedPicture } from './fine-tuned.js';
 import { drawHeatMaps, sortedRows } from './heat-map.js';
 import type { Plan } from './plan.js';
 import type { Sweep } from './sweep.js';
@@ -30,7 +29,6 @@ export function drawPictures(parts: Parts, plan: Plan): Picture[] {
     { name: 'sweep', svg: sweepChart(parts.sweep) },
     { name: 'signals', svg: exampleChart(parts) },
     { name: 'differences', svg: differenceMaps(parts, plan) },
-    { name: 'costs', svg: costChart(parts) },
   ];
 }
 
@@ -100,7 +98,7 @@ function signalPanel(
   return {
     title: name,
     x: { label: 'Place' },
-    y: { label: 'Height', range: [-20, 130] },
+    y: { label: 'Height' },
     series: [
       { name: 'noisy', colour: COLOURS.noisy, line: false, points: signal(noisy) },
       { name: 'true', colour: COLOURS.clean, dash: '5 3', points: signal(clean) },
@@ -111,36 +109,12 @@ function signalPanel(
 
 function differenceMaps({ learned, fineTuned }: Parts, { length }: Plan): string {
   const { D: fromRandom } = learned.outcome as { D: number[][] };
-  const { D } = fineTuned.outcome as FineTunedPicture;
+  const { D } = fineTuned.outcome as { D: number[][] };
   const { data } = differenceMatrix(length);
   const change = D.map((row, i) => row.map((value, j) => value - data[i * length + j]!));
   return drawHeatMaps('What was learned in place of differences', [
     { title: 'D from random numbers, rows sorted', rows: sortedRows(fromRandom) },
     { title: 'Change of D from total variation', rows: change },
-  ]);
-}
-
-/** What the fine-tuned layer makes of λ, which it started with everywhere. */
-function costChart({ sweep, fineTuned }: Parts): string {
-  const { costs } = fineTuned.outcome as FineTunedPicture;
-  return drawChart('What a difference costs, by its place', [
-    {
-      x: { label: 'Place' },
-      y: { label: 'Constant part of the cost of u' },
-      series: [
-        {
-          name: 'OptNet from total variation',
-          colour: COLOURS.test,
-          points: costs.map((cost, i) => [i, cost]),
-        },
-        {
-          name: 'total variation: λ',
-          colour: COLOURS.variation,
-          dash: '6 4',
-          points: [0, costs.length - 1].map((i) => [i, sweep.best.lambda]),
-        },
-      ],
-    },
   ]);
 }
 

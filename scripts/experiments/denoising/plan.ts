@@ -23,24 +23,25 @@ const FULL: Plan = {
   chosenOn: 2000,
   sparsity: 0.1,
   schedules: {
-    fullyConnected: { epochs: 50, batch: 150, rate: () => 1e-3 },
-    learned: { epochs: 50, batch: 150, rate: () => 1e-2 },
-    fineTuned: { epochs: 40, batch: 150, rate: cosine(40, 5e-4) },
+    fullyConnected: { epochs: 30, batch: 150, rate: cosine(30, 1e-3) },
+    learned: { epochs: 24, batch: 150, rate: cosine(24, 1e-2) },
+    fineTuned: { epochs: 16, batch: 150, rate: cosine(16, 6e-4) },
   },
 };
 
+/** Fewer and shorter signals, in smaller batches. */
 const QUICK: Plan = {
   length: 40,
-  train: 1200,
-  test: 400,
+  train: 2000,
+  test: 500,
   hidden: 200,
   lambdas: [6, 9, 12, 15, 20, 30],
-  chosenOn: 600,
+  chosenOn: 1000,
   sparsity: 0.1,
   schedules: {
-    fullyConnected: { epochs: 10, batch: 50, rate: () => 1e-3 },
-    learned: { epochs: 6, batch: 50, rate: () => 1e-2 },
-    fineTuned: { epochs: 6, batch: 50, rate: cosine(6, 1e-3) },
+    fullyConnected: { epochs: 8, batch: 50, rate: cosine(8, 2e-3) },
+    learned: { epochs: 8, batch: 50, rate: cosine(8, 1e-2) },
+    fineTuned: { epochs: 10, batch: 50, rate: cosine(10, 1e-3) },
   },
 };
 

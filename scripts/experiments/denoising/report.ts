@@ -1,6 +1,5 @@
 import type { Check, PartResult, Report, Results } from '../runner/experiment.js';
 import type { Table } from '../runner/table.js';
-import type { EpochRecord } from '../runner/training.js';
 import { drawPictures } from './pictures.js';
 import type { Plan } from './plan.js';
 import type { Sweep } from './sweep.js';
@@ -67,21 +66,25 @@ function fullChecks(results: Results): Check[] {
   ];
 }
 
-/** Each against where it started, as the paper's figures are for other signals. */
+/** Bounds with some room: over seeds, the networks end near 74 and 67, and fine-tuning at 0.93–0.94 of its start. */
 function quickChecks(results: Results): Check[] {
   const { sweep, fullyConnected, learned, fineTuned } = partsOf(results);
-  const relative = (name: string, history: readonly EpochRecord[], start: number, factor: number): Check => {
-    const end = history.at(-1)!.test.mse!;
+  const learns = (key: 'fullyConnected' | 'learned', { history }: PartResult): Check => {
+    const [start, end] = [history[0]!.test.mse!, history.at(-1)!.test.mse!];
     return {
-      claim: `${name}: test MSE ${mse(end)} ≤ ${factor} × ${mse(start)}`,
-      holds: end <= factor * start,
+      claim: `${NAMES[key]}: test MSE ${mse(end)} ≤ 85; untrained ${mse(start)}, and the noise has 100`,
+      holds: end <= 85,
     };
   };
-  const first = ({ history }: PartResult): number => history[0]!.test.mse!;
+  const tuned = finalScores(fineTuned).test;
+  const start = sweep.best.test;
   return [
-    relative('fully connected, of that untrained', fullyConnected.history, first(fullyConnected), 0.3),
-    relative('D from random numbers, of that untrained', learned.history, first(learned), 0.3),
-    relative('from total variation, of that of total variation', fineTuned.history, sweep.best.test, 0.98),
+    learns('fullyConnected', fullyConnected),
+    learns('learned', learned),
+    {
+      claim: `${NAMES.fineTuned}: test MSE ${mse(tuned)} ≤ 0.97 × ${mse(start)} of total variation`,
+      holds: tuned <= 0.97 * start,
+    },
   ];
 }
 

@@ -11,7 +11,14 @@ import type {
   SolverOptions,
 } from '../runner/experiment.js';
 import type { Table } from '../runner/table.js';
-import { formatSeconds, timeInTurn, timesAsLong, type Runner, type Times } from '../stopwatch.js';
+import {
+  formatSeconds,
+  threeDigits,
+  timeInTurn,
+  timesAsLong,
+  type Runner,
+  type Times,
+} from '../stopwatch.js';
 import { linearLayer } from './linear.js';
 import { deviationFromDifferences, ownData, QpLayer, sharedData } from './qp.js';
 
@@ -130,7 +137,7 @@ function table(sizes: readonly Measured[]): Table {
         return [
           ...KINDS.map((kind) => formatSeconds(times[kind][pass].median)),
           formatSeconds(paper),
-          `${Math.round(paper / times.own[pass].median)}×`,
+          `${threeDigits(paper / times.own[pass].median)}×`,
         ];
       }),
     ]),

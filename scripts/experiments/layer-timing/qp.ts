@@ -83,7 +83,8 @@ export async function deviationFromDifferences(
 ): Promise<number> {
   const { batch, n } = problems;
   const directions = directionsOf(problems, random);
-  const layer = new QpLayer(problems, options);
+  const { Q, p, G, h } = problems;
+  const layer = new QpLayer({ Q, p, G, h }, options);
   await layer.forward();
   const gradients = await layer.backward();
   layer.dispose();
@@ -112,12 +113,13 @@ export async function deviationFromDifferences(
 }
 
 /** A random direction for every datum; that of Q is symmetric. */
-function directionsOf({ batch, n, ...problems }: Problems, random: Random): LayerData {
+function directionsOf(problems: Problems, random: Random): LayerData {
   const drawn = wrt.map((name) => {
     const { data, shape } = problems[name];
     return [name, tensor(drawNormal(data.length, random), [...shape])] as const;
   });
   const directions = Object.fromEntries(drawn) as LayerData;
+  const { batch, n } = problems;
   const { data } = directions.Q;
   for (let k = 0; k < batch; k++) {
     for (let i = 0; i < n; i++) {

@@ -14,7 +14,7 @@ export interface TrueRules {
   strictError: number;
   /** The board is not the game's. The same as `strictError` where each puzzle has one solution. */
   wrong: number;
-  /** Some value is farther than 10⁻⁶ from 0 and 1: the rules as equations allow for more than boards. */
+  /** Some value is farther than 10⁻³ from 0 and 1: the rules as equations allow for more than boards. */
   fractional: number;
   /** The mean squared error over all values, as in training. */
   loss: number;
@@ -72,7 +72,7 @@ function measure(games: readonly Game[], wanted: Float64Array, found: Float64Arr
     if (broken) counts.error++;
     if (broken || !keepsGivens(board, game.puzzle)) counts.strictError++;
     if (board.some((digit, cell) => digit !== game.solution[cell])) counts.wrong++;
-    if (values.some((value) => Math.min(Math.abs(value), Math.abs(value - 1)) > 1e-6)) counts.fractional++;
+    if (values.some((value) => Math.min(Math.abs(value), Math.abs(value - 1)) > 1e-3)) counts.fractional++;
   });
   const share = (count: number): number => count / games.length;
   return {

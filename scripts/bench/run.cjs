@@ -87,7 +87,7 @@ function beside(rounds) {
   const { n, m, q, batch, ms } = paper;
   return (
     `(${n}, ${m}, ${q}) × ${batch} on two threads: ${best.toFixed(1)} ms, ${Math.round(ms / best)} times as fast as ` +
-    `the paper's batched solver (${ms / 1000} s on a GPU of 2015)`
+    `the paper's batched solver (${ms / 1000} s on a Titan X GPU)`
   );
 }
 

@@ -62,22 +62,25 @@ describe('random problems', () => {
 
 describe('a stopwatch', () => {
   it('calls all runners in every round, but those that have used up their time', async () => {
+    let now = 0;
+    const clock = jest.spyOn(performance, 'now').mockImplementation(() => now);
     const calls: string[] = [];
     const runner = (name: string, milliseconds: number) => ({
       name,
       prepare: () => () => {
         calls.push(name);
-        const end = performance.now() + milliseconds;
-        while (performance.now() < end);
+        now += milliseconds;
       },
     });
-    const effort = { rounds: 3, seconds: 0, limit: 0.05 };
-    const [fast, slow] = await timeInTurn([runner('fast', 0.5), runner('slow', 40)], effort);
-    // One call each to warm up, then three rounds; the slow one is over its limit after the first of them.
-    expect(calls.filter((name) => name === 'fast')).toHaveLength(4);
-    expect(calls.filter((name) => name === 'slow')).toHaveLength(2);
-    expect(slow!.best).toBeGreaterThanOrEqual(0.04);
-    expect(timesAsLong(slow!, fast!)).toBeGreaterThan(1);
+    const effort = { rounds: 3, seconds: 0.004, limit: 0.5 };
+    const [fast, slow] = await timeInTurn([runner('fast', 2), runner('slow', 400)], effort);
+    clock.mockRestore();
+    // One call each to warm up, then the rounds; the slow one is over its limit after the first of them.
+    const [f, s] = ['fast', 'slow'];
+    expect(calls).toEqual([f, s, f, f, s, f, f, f, f]);
+    expect(fast).toEqual({ median: 0.002, best: 0.002, rounds: [0.002, 0.002, 0.002] });
+    expect(slow).toEqual({ median: 0.4, best: 0.4, rounds: [0.4] });
+    expect(timesAsLong(slow!, fast!)).toBeCloseTo(200, 9);
   });
 
   it('writes times with their units', () => {

@@ -143,7 +143,7 @@ function table(sizes: readonly Measured[]): Table {
     ]),
     notes: [
       'QP: each problem has a Q, p, G and h of its own, as in the paper’s code, and gradients are taken for all of them. ' +
-        'QP, shared: one Q, G and h for all, a p for each. All in float64. The paper’s times are of a Titan X GPU of 2015, in float32.',
+        'QP, shared: one Q, G and h for all, a p for each. All in float64. The paper’s times are of a Titan X GPU, in float32.',
       'The linear layer is TensorFlow.js’s (WebAssembly on one thread, float32), its gradients those for input, weights and bias.',
     ],
   };

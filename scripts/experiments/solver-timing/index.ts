@@ -130,7 +130,7 @@ function table({ solvers }: Outcome): Table {
     ],
     notes: [
       `Times are medians over rounds in which all were measured in turn. ${describe(solvers)}.`,
-      'The paper’s GPU was a Titan X, and its machine of 2017 another than this one.',
+      'The paper’s GPU was a Titan X; Gurobi ran on a CPU of its time, not on this one.',
     ],
   };
 }

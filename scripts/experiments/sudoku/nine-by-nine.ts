@@ -3,6 +3,7 @@ import { qpSolveBatch, tensor, type Gradients, type QpProblem, type QpSolution }
 import { dot, drawNormal } from '../qp-problems.js';
 import { Random } from '../random.js';
 import type { MeasuredPart, SolverOptions } from '../runner/experiment.js';
+import { median } from '../stopwatch.js';
 import {
   decodeNine,
   encodeNine,
@@ -30,6 +31,8 @@ export interface NineByNine {
   equations: number;
   paper: NineSolve;
   sharp: NineSolve;
+  /** Of a directional derivative along A and b: backward's from that of central differences, relative. */
+  derivative: number;
   /** The first puzzle, and the board that the sharper layer gives for it. */
   example: { puzzle: number[]; board: number[] };
 }
@@ -49,68 +52,82 @@ export interface NineSolve {
   asRows: { forward: number; backward: number };
   /** The largest difference of z between those two. */
   difference: number;
-  /** Of a directional derivative along A and b, backward's from that of central differences, relative; see below. */
-  derivative: number;
 }
 
 /**
  * The layer of a 9×9 Sudoku, with its true rules: 729 variables, z ≥ 0, and 249 equations. Shows that one of that size can
  * be solved and differentiated, for a batch, in the time of a training step.
  */
-export function nineByNine(
-  { puzzles = 4, seed = 0 }: { puzzles?: number; seed?: number } = {},
-  options: SolverOptions = {},
-): MeasuredPart {
+export function nineByNine(size: Partial<NineSize> = {}, options: SolverOptions = {}): MeasuredPart {
   return {
     kind: 'measurement',
     name: '9×9',
-    measure: (_, tell) => measureNineByNine(puzzles, seed, options, tell),
+    measure: (_, tell) => measureNineByNine(size, options, tell),
   };
 }
 
+export interface NineSize {
+  puzzles: number;
+  /** Times are the medians of so many rounds. */
+  rounds: number;
+  seed: number;
+}
+
 export async function measureNineByNine(
-  count: number,
-  seed: number,
-  options: SolverOptions,
+  { puzzles: count = 4, rounds = 3, seed = 0 }: Partial<NineSize>,
+  options: SolverOptions = {},
   tell: (message: string) => void = () => undefined,
 ): Promise<NineByNine> {
   const random = Random.seeded(seed, 9);
   const puzzles = Array.from({ length: count }, () => makeNinePuzzle(GIVENS, random));
   const equations = independentEquations(ruleEquations(3), NINE_VARIABLES);
   const layer = new NineLayer(denseMatrix(equations, NINE_VARIABLES), puzzles, options);
-  await layer.pass(COSTS.paper, 'bounds'); // the first call of a process is slower
-  const solveAt = async (cost: number): Promise<NineSolve> => {
-    tell(`9×9, cost ${cost}`);
-    const bounds = await layer.pass(cost, 'bounds');
-    const rows = await layer.pass(cost, 'rows');
-    return {
-      cost,
-      ...layer.judge(bounds.z),
-      solved: bounds.solved,
-      iterations: bounds.iterations,
-      residual: layer.residual(cost, bounds),
-      asBounds: bounds.seconds,
-      asRows: rows.seconds,
-      difference: bounds.z.reduce((most, value, i) => Math.max(most, Math.abs(value - rows.z[i]!)), 0),
-      derivative: await layer.derivativeError(cost, random),
-    };
-  };
-  const paper = await solveAt(COSTS.paper);
-  const sharp = await solveAt(COSTS.sharp);
-  const { z } = await layer.pass(COSTS.sharp, 'bounds');
+  tell('9×9, with the paper’s cost');
+  const paper = await solveAt(layer, COSTS.paper, rounds);
+  tell('9×9, with less cost');
+  const sharp = await solveAt(layer, COSTS.sharp, rounds);
+  tell('9×9, derivatives');
   return {
     puzzles: count,
     givens: GIVENS,
     variables: NINE_VARIABLES,
     inequalities: NINE_VARIABLES,
     equations: equations.length,
-    paper,
-    sharp,
+    paper: paper.solve,
+    sharp: sharp.solve,
+    derivative: await layer.derivativeError(COSTS.sharp, random),
     example: {
       puzzle: [...puzzles[0]!.puzzle],
-      board: [...decodeNine(z.subarray(0, NINE_VARIABLES))],
+      board: [...decodeNine(sharp.z.subarray(0, NINE_VARIABLES))],
     },
   };
+}
+
+async function solveAt(
+  layer: NineLayer,
+  cost: number,
+  rounds: number,
+): Promise<{ solve: NineSolve; z: Float64Array }> {
+  const passes: Record<'bounds' | 'rows', Pass[]> = { bounds: [], rows: [] };
+  for (let round = 0; round < rounds; round++) {
+    for (const form of ['bounds', 'rows'] as const) passes[form].push(await layer.pass(cost, form));
+  }
+  const [bounds, rows] = [passes.bounds[0]!, passes.rows[0]!];
+  const seconds = (form: 'bounds' | 'rows'): NineSolve['asRows'] => ({
+    forward: median(passes[form].map((pass) => pass.seconds.forward)),
+    backward: median(passes[form].map((pass) => pass.seconds.backward)),
+  });
+  const solve = {
+    cost,
+    ...layer.judge(bounds.z),
+    solved: bounds.solved,
+    iterations: bounds.iterations,
+    residual: layer.residual(cost, bounds),
+    asBounds: seconds('bounds'),
+    asRows: seconds('rows'),
+    difference: bounds.z.reduce((most, value, i) => Math.max(most, Math.abs(value - rows.z[i]!)), 0),
+  };
+  return { solve, z: bounds.z };
 }
 
 interface Pass {

@@ -78,6 +78,19 @@ const median = (values) => {
   return sorted.length % 2 === 1 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
 };
 
+/** Of the shape of the paper's figure 2, in ms: its batched solver on a Titan X. */
+const paper = { n: 100, m: 100, q: 0, batch: 128, ms: 180 };
+
+/** How the paper's time compares with the best of these rounds on two threads. */
+function beside(rounds) {
+  const best = Math.min(...rounds.map(({ two }) => two.forward));
+  const { n, m, q, batch, ms } = paper;
+  return (
+    `(${n}, ${m}, ${q}) × ${batch} on two threads: ${best.toFixed(1)} ms, ${Math.round(ms / best)} times as fast as ` +
+    `the paper's batched solver (${ms / 1000} s on a Titan X GPU)`
+  );
+}
+
 /** The prototype's numbers for its shapes: it takes the index of one, which is found by asking for each once. */
 function prototypeIndices(executable) {
   const indices = new Map();
@@ -160,6 +173,7 @@ function main() {
       `${instructionSet}, float64, tolerance 1e-8, one thread. backward, JS: of the time of a forward pass in C++.\n\n`,
     );
     process.stdout.write(table(shapes.map((shape, i) => row(shape, rounds[i]))));
+    process.stdout.write(`\n${beside(rounds[shapes.findIndex((shape) => keyOf(shape) === keyOf(paper))])}\n`);
   } finally {
     fs.rmSync(folder, { recursive: true, force: true });
   }

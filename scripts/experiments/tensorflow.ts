@@ -25,14 +25,14 @@ export class Parameters<Name extends string> {
   readonly #values: Float32Array[];
   readonly #adam: Adam<Float32Array>;
 
-  constructor(initial: Readonly<Record<Name, { shape: number[]; data: Float32Array }>>) {
+  constructor(initial: Readonly<Record<Name, { shape: number[]; data: Float32Array }>>, weightDecay = 0) {
     const entries = Object.entries(initial) as [Name, { shape: number[]; data: Float32Array }][];
     this.#values = entries.map(([, { data }]) => data);
     this.#variables = entries.map(([, { data, shape }]) => tf.variable(tf.tensor(data, shape)));
     this.tensors = Object.fromEntries(
       entries.map(([name], i) => [name, this.#variables[i]!]),
     ) as unknown as Record<Name, tf.Variable>;
-    this.#adam = new Adam(this.#values);
+    this.#adam = new Adam(this.#values, undefined, undefined, undefined, weightDecay);
   }
 
   /** One step of Adam down the gradient of a loss. Gives the loss before it. */
@@ -107,6 +107,19 @@ export const product = tf.customGrad((...args) => {
 /** x·W + b, for x [batch, in], W [in, out], b [out]. */
 export function dense(x: tf.Tensor2D, weights: tf.Tensor, bias: tf.Tensor): tf.Tensor2D {
   return product(x, weights as tf.Tensor2D).add(bias);
+}
+
+/** `dense` for the first layer of a network: x is data, and no time goes into a gradient for it. */
+export function firstDense(x: tf.Tensor2D, weights: tf.Tensor, bias: tf.Tensor): tf.Tensor2D {
+  const ofWeights = tf.customGrad((...args) => {
+    const save = args[1] as unknown as tf.GradSaveFunc;
+    save([x]);
+    return {
+      value: tf.matMul(x, args[0] as tf.Tensor2D),
+      gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => tf.matMul(tf.transpose(saved[0] as tf.Tensor2D), dy),
+    };
+  });
+  return ofWeights(weights).add(bias);
 }
 
 /** Weights and bias of a layer, both uniform in ±1/√in, as PyTorch starts its layers. */

@@ -1,6 +1,16 @@
-import type { Experiment } from './runner/experiment.js';
 import { denoising } from './denoising/experiment.js';
+import { layerTiming } from './layer-timing/experiment.js';
+import { mnist } from './mnist/experiment.js';
+import { representation } from './representation/experiment.js';
+import type { Experiment } from './runner/experiment.js';
+import { solverTiming } from './solver-timing/experiment.js';
 import { sudoku } from './sudoku/experiment.js';
 
-/** In the order of the paper. */
-export const EXPERIMENTS: readonly Experiment[] = [denoising, sudoku];
+export const EXPERIMENTS: readonly Experiment[] = [
+  denoising,
+  sudoku,
+  mnist,
+  solverTiming,
+  layerTiming,
+  representation,
+];

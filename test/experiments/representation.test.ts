@@ -6,7 +6,7 @@ import {
   slopeOfHinges,
   sumOfHinges,
 } from '../../scripts/experiments/representation/functions.js';
-import { deviation, kinkOfMaximum } from '../../scripts/experiments/representation/index.js';
+import { deviation, kinkOfMaximum } from '../../scripts/experiments/representation/experiment.js';
 import { evaluate } from '../../scripts/experiments/representation/layer.js';
 
 describe.each(cases)('$title', (one) => {

@@ -2,10 +2,12 @@ import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 
 import { EXPERIMENTS } from '../../scripts/experiments/registry.js';
-// eslint-disable-next-line @typescript-eslint/no-require-imports
-import script = require('../../scripts/experiments-page.cjs');
 
-const { page, withTables } = script as { page: string; withTables: () => string };
+// eslint-disable-next-line @typescript-eslint/no-require-imports -- a script, without types
+const { page, withTables } = require('../../scripts/experiments-page.cjs') as {
+  page: string;
+  withTables: () => string;
+};
 const text = readFileSync(page, 'utf8');
 
 test('the page has the tables of the full runs as they were written', () => {

@@ -66,7 +66,7 @@ function fullChecks(results: Results): Check[] {
   ];
 }
 
-/** Bounds with some room: over seeds, the networks end near 74 and 67, and fine-tuning at 0.93–0.94 of its start. */
+/** Bounds with some room: over seeds, the networks end near 74 and 67, and fine-tuning at 0.93–0.95 of its start. */
 function quickChecks(results: Results): Check[] {
   const { sweep, fullyConnected, learned, fineTuned } = partsOf(results);
   const learns = (key: 'fullyConnected' | 'learned', { history }: PartResult): Check => {

@@ -1,3 +1,5 @@
+import { setImmediate } from 'node:timers/promises';
+
 import type { SolverOptions } from '../runner/experiment.js';
 import { tf } from '../tensorflow.js';
 import { range, type Signals, type SignalSets } from './signals.js';
@@ -22,20 +24,22 @@ export interface Sweep {
 }
 
 /** Total variation with each λ. It is chosen on the first `chosenOn` training signals. */
-export function sweep(
+export async function sweep(
   { train, test }: SignalSets,
   lambdas: readonly number[],
   chosenOn: number,
   solver: SolverOptions,
   tell: (message: string) => void,
-): Sweep {
+): Promise<Sweep> {
   const sample = range(train, 0, chosenOn);
-  const points = lambdas.map((lambda): SweepPoint => {
+  const points: SweepPoint[] = [];
+  for (const lambda of lambdas) {
+    await setImmediate(); // for signals to be noticed
     const denoise = totalVariation(train.length, lambda, solver);
-    const point = { lambda, train: meanSquare(denoise, sample), test: meanSquare(denoise, test) };
+    const point: SweepPoint = { lambda, train: meanSquare(denoise, sample), test: meanSquare(denoise, test) };
     tell(`λ ${lambda}: MSE ${point.train.toFixed(2)} in training, ${point.test.toFixed(2)} in the test`);
-    return point;
-  });
+    points.push(point);
+  }
   const chosen = points.reduce((best, point) => (point.train < best.train ? point : best));
   const denoise = totalVariation(train.length, chosen.lambda, solver);
   const shown = range(test, 0, EXAMPLES);

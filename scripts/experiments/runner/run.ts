@@ -1,5 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 
 import { UsageError } from '../usage.js';
 import { checkArrays, writeCheckpoint, type Checkpoint } from './checkpoint.js';
@@ -105,6 +106,8 @@ class Running {
     for await (const report of trainer.run()) {
       if (report.kind === 'batch') progress.batch(report);
       else progress.epoch(report);
+      // A task that never waits would keep signals waiting until it is done.
+      await setImmediate();
       if (report.kind === 'batch' && !this.#interrupt.requested) continue;
       this.#current = { part: part.name, seconds: seconds(), snapshot: trainer.save() };
       this.#save();

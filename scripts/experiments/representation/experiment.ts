@@ -115,7 +115,8 @@ function panel({ layer, title, path, formula, derivative }: Case): Panel {
   const [start, end] = path.range;
   const steps = (count: number): number[] =>
     Array.from({ length: count }, (_, i) => start + ((i + 0.5) / count) * (end - start));
-  const [fine, coarse] = [steps(361), steps(46)];
+  // Even numbers of them, so that none is at 0, where several of the functions have a kink.
+  const [fine, coarse] = [steps(360), steps(44)];
   const { values, jacobians } = evaluate(layer, Float64Array.from(coarse.flatMap((t) => path.at(t))));
   const scale = path.range[1] > 100 ? Math.PI / 180 : 1; // of degrees
   const slope = (jacobian: ArrayLike<number>, t: number): number => {
@@ -140,7 +141,7 @@ function panel({ layer, title, path, formula, derivative }: Case): Panel {
         points: sample(coarse, (_, k) => values[k * layer.outputs]!),
       },
       {
-        name: 'slope',
+        name: 'slope of the formula',
         dash: '4 3',
         faint: true,
         points: sample(fine, (t) => slope(derivative(point(t)), t)),

@@ -23,7 +23,7 @@ const FULL: Plan = {
   chosenOn: 2000,
   sparsity: 0.1,
   schedules: {
-    fullyConnected: { epochs: 30, batch: 150, rate: cosine(30, 1e-3) },
+    fullyConnected: { epochs: 100, batch: 150, rate: cosine(100, 1e-3) },
     learned: { epochs: 24, batch: 150, rate: cosine(24, 1e-2) },
     fineTuned: { epochs: 16, batch: 150, rate: cosine(16, 6e-4) },
   },

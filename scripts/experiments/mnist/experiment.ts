@@ -35,7 +35,7 @@ const QUICK: Size = {
   hidden: 100,
   train: 6000,
   test: 1000,
-  schedule: { epochs: 3, batch: 32, rate: () => 2e-3 },
+  schedule: { epochs: 4, batch: 32, rate: () => 2e-3 },
 };
 
 const METRICS: Metric[] = [

@@ -13,6 +13,9 @@ export const INEQUALITIES = 50;
 /** Keeps Q positive definite, whatever L becomes. */
 const EPSILON = 1e-4;
 
+/** Of L, at the start. */
+const DIAGONAL = 2;
+
 /** [n, n]: 1 below the diagonal and on it. */
 const LOWER_TRIANGLE = Float32Array.from({ length: VARIABLES * VARIABLES }, (_, i) =>
   i % VARIABLES <= Math.floor(i / VARIABLES) ? 1 : 0,
@@ -48,10 +51,17 @@ export function optNetLayer(health: Health, solver: SolverOptions = {}): OptNetL
   };
 }
 
-/** L uniform in [0, 1) below its diagonal and on it, G uniform in ±1, z0 = 0 and s0 = 1, as the authors start it. */
+/**
+ * G starts uniform in ±1, z0 at 0, s0 at 1, and L below its diagonal uniform in [0, 1), all as the authors start them.
+ * The diagonal of L starts at 2. They draw it from [0, 1) too; but then Q has eigenvalues so small that the solution
+ * soon is a vertex of the polyhedron for many digits: there z does not move with p, and such a digit teaches the layers
+ * below nothing.
+ */
 export function optNetInitial(random: Random) {
   const uniform = (length: number): Float32Array => Float32Array.from({ length }, () => random.uniform());
-  const L = uniform(VARIABLES * VARIABLES).map((value, i) => value * LOWER_TRIANGLE[i]!);
+  const L = uniform(VARIABLES * VARIABLES).map((value, i) =>
+    i % (VARIABLES + 1) === 0 ? DIAGONAL : value * LOWER_TRIANGLE[i]!,
+  );
   const G = uniform(INEQUALITIES * VARIABLES).map((value) => 2 * value - 1);
   return {
     L: { shape: [VARIABLES, VARIABLES], data: L },

@@ -84,6 +84,10 @@ export function qpLayer(
 ): (data: QpLayerData) => tfjs.Tensor2D;
 export function qpLayer(
   tf: TensorFlow,
+  options?: QpLayerOptions,
+): (data: QpLayerData) => tfjs.Tensor2D | QpLayerResult;
+export function qpLayer(
+  tf: TensorFlow,
   options: QpLayerOptions = {},
 ): (data: QpLayerData) => tfjs.Tensor2D | QpLayerResult {
   const { onUnsolved = 'throw', multipliers = false, ...solverOptions } = options;

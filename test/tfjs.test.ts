@@ -3,7 +3,7 @@ import path from 'node:path';
 
 import * as tf from '@tensorflow/tfjs';
 
-import { qpLayer, type QpLayerData } from '../lib/tfjs.js';
+import { qpLayer, type QpLayerData, type QpLayerOptions } from '../lib/tfjs.js';
 import { tensor } from '../lib/tensor.js';
 
 // Two problems of three variables; the first inequality of each is active, the second is not.
@@ -260,6 +260,12 @@ describe('what is wrong is named', () => {
       'first derivatives only',
     );
   });
+});
+
+test('options that come from elsewhere are taken too, whether or not they ask for multipliers', () => {
+  const options: QpLayerOptions[] = [{ tolerance: 1e-9 }, { multipliers: true }];
+  const results = options.map((each) => qpLayer(tf, each)(data));
+  expect(results.map((result) => ('lambda' in result ? 'all' : 'z'))).toEqual(['z', 'all']);
 });
 
 test('optnet/tfjs can be imported by ES modules, and required, with the same function', () => {

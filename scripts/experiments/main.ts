@@ -39,39 +39,48 @@ const FLAGS = {
 /** What a checkpoint has already decided. */
 const FIXED_BY_RESUME = ['quick', 'seed'] as const;
 
+type Values = Partial<Record<Exclude<keyof typeof FLAGS, 'quick' | 'help'>, string>> & {
+  quick?: boolean;
+  help?: boolean;
+};
+
 /** Runs an experiment by its name, and gives the process's exit code. */
 export function main(args: string[]): Promise<number> {
   return exitCodeOf(async () => {
     const { values, positionals } = readFlags(args, FLAGS, 1);
     const [name] = positionals;
-    if (values.help || (name === undefined && values.resume === undefined)) {
-      console.log(HELP);
-      return values.help ? EXIT.done : EXIT.usage;
-    }
-    const checkpoint = values.resume === undefined ? undefined : readCheckpoint(values.resume);
-    if (checkpoint) {
-      const fixed = FIXED_BY_RESUME.find((flag) => values[flag] !== undefined);
-      if (fixed) throw new UsageError(`--${fixed} cannot be given with --resume: the checkpoint has it`);
-    }
-    const experiment = experimentOf(name, checkpoint);
-    const settings = (checkpoint?.settings as Settings | undefined) ?? {
-      seed: integer('seed', values.seed ?? '1', 0, MOST_SEED),
-      quick: values.quick ?? false,
-    };
-    const solver = {
-      device: (values.device ?? 'auto') as DeviceRequest,
-      threads: integer('threads', values.threads ?? '0', 0),
-    };
-    const plan = {
-      name: experiment.name,
-      title: `${experiment.title}, seed ${settings.seed}${settings.quick ? ', quick' : ''}.`,
-      settings,
-      parts: experiment.parts(settings, solver),
-      report: (results: Results) => experiment.report(results, settings),
-      resume: 'npm run experiment -- --resume',
-    };
-    return await run(plan, outputFolder(experiment.name, values), checkpoint);
+    if (!values.help && (name !== undefined || values.resume !== undefined)) return await start(name, values);
+    console.log(HELP);
+    return values.help ? EXIT.done : EXIT.usage;
   });
+}
+
+async function start(name: string | undefined, values: Values): Promise<number> {
+  const checkpoint = values.resume === undefined ? undefined : readCheckpoint(values.resume);
+  const experiment = experimentOf(name, checkpoint);
+  const settings = settingsOf(values, checkpoint);
+  const solver = {
+    device: (values.device ?? 'auto') as DeviceRequest,
+    threads: integer('threads', values.threads ?? '0', 0),
+  };
+  const plan = {
+    name: experiment.name,
+    title: `${experiment.title}, seed ${settings.seed}${settings.quick ? ', quick' : ''}.`,
+    settings,
+    parts: experiment.parts(settings, solver),
+    report: (results: Results) => experiment.report(results, settings),
+    resume: 'npm run experiment -- --resume',
+  };
+  return await run(plan, outputFolder(experiment.name, values), checkpoint);
+}
+
+function settingsOf(values: Values, checkpoint: Checkpoint | undefined): Settings {
+  if (checkpoint === undefined) {
+    return { seed: integer('seed', values.seed ?? '1', 0, MOST_SEED), quick: values.quick ?? false };
+  }
+  const fixed = FIXED_BY_RESUME.find((flag) => values[flag] !== undefined);
+  if (fixed === undefined) return checkpoint.settings as Settings;
+  throw new UsageError(`--${fixed} cannot be given with --resume: the checkpoint has it`);
 }
 
 function experimentOf(name: string | undefined, checkpoint: Checkpoint | undefined): Experiment {

@@ -1,6 +1,8 @@
 'use strict';
 // `npm run bench`: how fast the solver is, on random problems as the paper's code draws them.
 //   --quick           fewer and shorter rounds
+//   --qpth DIR        also runs the paper's own batched solver on the paper's shape, on this CPU: DIR holds the Python
+//                     package qpth, and python3 has PyTorch (--python-path adds the folder that it is in)
 //   --prototype DIR   also compares with another solver: DIR/main.cpp, which prints lines such as
 //                     (100,100, 0)x128     pack-dual       39.272      3259 …     (shape, name, ms, problems a second)
 // Machines are shared and noisy, so all that is compared is measured in turn, several rounds of it. Times are the best
@@ -148,8 +150,52 @@ function table(rows) {
   return `${[names, rule, ...lines.slice(1)].map(print).join('\n')}\n`;
 }
 
+/** A line on qpth, with as many threads as there are cores, and on us with the same problems, in turn. */
+function besideQpth({ data, seconds, folder, qpth, pythonPath }) {
+  const { n, m, q, batch } = paper;
+  const header = Buffer.from(BigInt64Array.from([n, m, q, batch, batch].map(BigInt)).buffer);
+  fs.writeFileSync(path.join(folder, 'paper.problems'), Buffer.concat([header, fs.readFileSync(data)]));
+  const paths = [qpth, ...(pythonPath ? [pythonPath] : [])].flatMap((each) => ['--path', path.resolve(each)]);
+  const peers = [
+    path.join(__dirname, 'peers.py'),
+    folder,
+    '--peers',
+    'qpth',
+    '--device',
+    'cpu',
+    '--seconds',
+    '5',
+  ];
+  const javascript = [
+    path.join(__dirname, 'javascript.cjs'),
+    data,
+    ...[n, m, q, batch, seconds, 0].map(String),
+  ];
+  const rounds = Array.from({ length: 3 }, () => {
+    const [line] = execFileSync('python3', [...peers, ...paths], { encoding: 'utf8' }).split('\n');
+    if (!line) throw new SetupError('qpth or PyTorch cannot be imported.');
+    const theirs = JSON.parse(line);
+    if (theirs.error) throw new SetupError(`qpth: ${theirs.error}`);
+    const ours = JSON.parse(execFileSync(process.execPath, javascript, { cwd: root, encoding: 'utf8' }));
+    return { theirs: theirs.forward, ours: ours.async };
+  });
+  const [theirs, ours] = ['theirs', 'ours'].map((name) => Math.min(...rounds.map((round) => round[name])));
+  const times = median(rounds.map((round) => round.theirs / round.ours));
+  return (
+    `(${n}, ${m}, ${q}) × ${batch}, float64, to 1e-8, on all cores of this CPU: the paper's solver, qpth, ` +
+    `${theirs.toFixed(0)} ms; ours from JavaScript ${ours.toFixed(1)} ms: ${times.toFixed(0)} times as fast`
+  );
+}
+
 function main() {
-  const { values } = parseArgs({ options: { quick: { type: 'boolean' }, prototype: { type: 'string' } } });
+  const { values } = parseArgs({
+    options: {
+      quick: { type: 'boolean' },
+      prototype: { type: 'string' },
+      qpth: { type: 'string' },
+      'python-path': { type: 'string' },
+    },
+  });
   const { instructionSet } = require('optnet').devices()[0];
   const bench = buildBench(instructionSet);
   const prototype = values.prototype && buildPrototype(values.prototype, instructionSet);
@@ -173,7 +219,12 @@ function main() {
       `${instructionSet}, float64, tolerance 1e-8, one thread. backward, JS: of the time of a forward pass in C++.\n\n`,
     );
     process.stdout.write(table(shapes.map((shape, i) => row(shape, rounds[i]))));
-    process.stdout.write(`\n${beside(rounds[shapes.findIndex((shape) => keyOf(shape) === keyOf(paper))])}\n`);
+    const index = shapes.findIndex((shape) => keyOf(shape) === keyOf(paper));
+    process.stdout.write(`\n${beside(rounds[index])}\n`);
+    if (values.qpth !== undefined) {
+      const peer = { folder, qpth: values.qpth, pythonPath: values['python-path'] };
+      process.stdout.write(`${besideQpth({ ...contexts[index], ...peer })}\n`);
+    }
   } finally {
     fs.rmSync(folder, { recursive: true, force: true });
   }

@@ -2,10 +2,12 @@
 set(OPTNET_CUDA AUTO CACHE STRING "The CUDA backend: AUTO (where nvcc and the headers are), ON or OFF")
 set_property(CACHE OPTNET_CUDA PROPERTY STRINGS AUTO ON OFF)
 set(OPTNET_CUDA_ARCHITECTURES release CACHE STRING
-    "GPUs to compile for: release (all that are supported), native (those of this machine), or CMake's list")
+    "GPUs to compile for: release (what is published), all (those of gpu-kernels.md), native (this machine's), or CMake's list")
 set(OPTNET_CUDA_OLDEST 12.8)
 # Machine code for each, and the newest as PTX too, from which a driver makes code for what comes later.
-set(OPTNET_CUDA_RELEASE 75-real 80-real 86-real 89-real 90-real 100-real 120)
+set(OPTNET_CUDA_ALL 75-real 80-real 86-real 89-real 90-real 100-real 120)
+# Code for 8.0 runs on 8.6 and 8.9 as it is; that for 10.0 on 10.3, and for 12.0 on 12.1.
+set(OPTNET_CUDA_RELEASE 75-real 80-real 90-real 100-real 120)
 
 # The types of the libraries' functions come from their headers; the libraries are looked for when they are used. Sets
 # OPTNET_HEADERS_ABSENT to one that is not there, or to nothing.
@@ -28,6 +30,8 @@ macro(optnet_find_cuda)
   set(CMAKE_CUDA_ARCHITECTURES ${OPTNET_CUDA_ARCHITECTURES})
   if(OPTNET_CUDA_ARCHITECTURES STREQUAL "release")
     set(CMAKE_CUDA_ARCHITECTURES ${OPTNET_CUDA_RELEASE})
+  elseif(OPTNET_CUDA_ARCHITECTURES STREQUAL "all")
+    set(CMAKE_CUDA_ARCHITECTURES ${OPTNET_CUDA_ALL})
   endif()
   # Linked in, so that the addon loads where there is no CUDA. What needs no GPU must work there.
   set(CMAKE_CUDA_RUNTIME_LIBRARY Static)
@@ -74,7 +78,7 @@ function(optnet_cuda)
   target_include_directories(optnet_cuda SYSTEM PRIVATE ${include})
   set_target_properties(optnet_cuda PROPERTIES CUDA_VISIBILITY_PRESET hidden)
   target_compile_options(optnet_cuda PRIVATE
-    $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20 --expt-relaxed-constexpr -Xcompiler=-Wall -Xptxas=-v>
+    $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20 --expt-relaxed-constexpr --compress-mode=size -Xcompiler=-Wall -Xptxas=-v>
     $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra>)
   if(UNIX)
     set(launcher ${PROJECT_SOURCE_DIR}/cmake/keep-ptxas-output.sh ${CMAKE_CUDA_COMPILER_LAUNCHER})

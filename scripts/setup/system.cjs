@@ -38,12 +38,20 @@ function checkNode(range) {
 
 function ensureBuildTools() {
   ensure(BUILD_TOOLS);
+  const old = oldCMake();
+  if (old !== undefined) throw new SetupError(old);
+}
+
+/** What is missing for a build, and how to install it, in words; undefined where nothing is. */
+function missingBuildTools() {
+  const missing = BUILD_TOOLS.filter((tool) => !tool.found());
+  return missing.length > 0 ? describe(missing) : oldCMake();
+}
+
+function oldCMake() {
   const version = cmakeVersion();
-  if (compare(version, OLDEST_CMAKE) < 0) {
-    throw new SetupError(
-      `CMake ${OLDEST_CMAKE.join('.')} or newer is needed, this is ${version.join('.')}: https://cmake.org/download`,
-    );
-  }
+  if (compare(version, OLDEST_CMAKE) >= 0) return undefined;
+  return `CMake ${OLDEST_CMAKE.join('.')} or newer is needed, this is ${version.join('.')}: https://cmake.org/download`;
 }
 
 function ensureLintTools() {
@@ -54,18 +62,21 @@ function ensureLintTools() {
 function ensure(tools) {
   const missing = tools.filter((tool) => !tool.found());
   if (missing.length === 0) return;
-  const names = missing.map((tool) => tool.name).join(', ');
   const packages = missing.map((tool) => tool.apt);
 
   if (probe('apt-get', ['--version']) && process.getuid?.() === 0) {
     step(`Installing ${packages.join(' ')} (apt)`, () => installByApt(packages));
     const still = missing.filter((tool) => !tool.found());
     if (still.length > 0)
-      throw new SetupError(`Installed ${packages.join(' ')}, and still cannot find: ${names}`);
+      throw new SetupError(`Installed ${packages.join(' ')}, and still cannot find: ${namesOf(still)}`);
     return;
   }
-  throw new SetupError(`Missing: ${names}. To install:\n\n  ${installCommand(missing)}\n`);
+  throw new SetupError(describe(missing));
 }
+
+const describe = (missing) => `Missing: ${namesOf(missing)}. To install:\n\n  ${installCommand(missing)}\n`;
+
+const namesOf = (tools) => tools.map((tool) => tool.name).join(', ');
 
 function installByApt(packages) {
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
@@ -116,4 +127,12 @@ function compare(a, b) {
   return i < 0 ? 0 : a[i] - b[i];
 }
 
-module.exports = { checkNode, ensureBuildTools, ensureLintTools, clangTool, toolVersions };
+module.exports = {
+  checkNode,
+  clangTool,
+  ensure,
+  ensureBuildTools,
+  ensureLintTools,
+  missingBuildTools,
+  toolVersions,
+};

@@ -21,13 +21,9 @@ export function packPackage(): Packed {
   const folder = mkdtempSync(path.join(tmpdir(), 'optnet-packed-'));
   const arguments_ = ['pack', '--json', '--ignore-scripts', '--pack-destination', folder];
   const npm = process.env.npm_execpath;
-  const [command, ...rest] =
-    npm === undefined ? ['npm', ...arguments_] : [process.execPath, npm, ...arguments_];
-  const output = execFileSync(command!, rest, {
-    cwd: root,
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'ignore'],
-  });
+  const run = (command: string, args: string[]) =>
+    execFileSync(command, args, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+  const output = npm === undefined ? run('npm', arguments_) : run(process.execPath, [npm, ...arguments_]);
   const [{ filename, files }] = JSON.parse(output) as [{ filename: string; files: { path: string }[] }];
   const tarball = path.join(folder, filename);
   const consumer = path.join(folder, 'consumer');

@@ -20,6 +20,16 @@ describe('the package', () => {
       .map((name) => path.join(folder, name).replaceAll(path.sep, '/'))
       .filter((name) => pattern.test(name));
 
+  /** A script, and all that it requires of ours. */
+  const withRequired = (script: string): string[] => {
+    const text = readFileSync(path.join(root, script), 'utf8');
+    const required = [...text.matchAll(/require\('(\.[^']+\.cjs)'\)/g)].map((match) => match[1]!);
+    return [
+      script,
+      ...required.flatMap((name) => withRequired(path.posix.join(path.posix.dirname(script), name))),
+    ];
+  };
+
   /** JavaScript, declarations, and the maps of both. */
   const compiled = (source: string): string[] => {
     const base = source.replace(/^lib/, 'dist').replace(/ts$/, '');
@@ -31,11 +41,11 @@ describe('the package', () => {
   it('has what the library is compiled to, what the addon is compiled from, and nothing else', () => {
     const library = sources('lib', /\.m?ts$/);
     const expected = [
+      ...new Set(withRequired('scripts/install.cjs')),
       'package.json',
       'README.md',
       'LICENSE',
       'CHANGELOG.md',
-      'scripts/install.cjs',
       'CMakeLists.txt',
       ...sources('cmake', /\.(cmake|sh)$/),
       'binding.d.ts',

@@ -8,7 +8,7 @@ module.exports = {
   // What needs no device, is not about this one, or is about problems that a GPU leaves to the CPU.
   testPathIgnorePatterns: [
     '/test/cuda/',
-    '/test/experiments/',
+    '/test/(experiments|package|types)/',
     '/test/sudoku/(?!training)',
     '/test/instruction-sets',
     '/test/(bounds|derivatives|exactness|families|maros-meszaros|mixed-batch|reference).test',

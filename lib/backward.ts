@@ -57,7 +57,7 @@ export interface BackwardOptions<
 
 /** Gradients of the loss, each in the shape that its datum was given in. One that the batch shares is summed over it. */
 export type Gradients<D extends DType = DType, W extends DatumName = DatumName, O extends Output = 'host'> = {
-  [Name in W as `d${Name}`]: ResultTensor<D, O>;
+  readonly [Name in W as `d${Name}`]: ResultTensor<D, O>;
 };
 
 /** What the option `residuals` adds to the gradients. */

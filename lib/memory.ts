@@ -46,7 +46,7 @@ function getter<T>(prototype: object, name: string): (value: object) => T {
 }
 
 /** @throws QpError ERR_QP_DTYPE when the elements are of another type */
-export function numberArray(name: string, value: NodeJS.TypedArray): NumberArray {
+export function numberArray(name: string, value: ArrayBufferView): NumberArray {
   if (types.isFloat64Array(value) || types.isFloat32Array(value)) return value;
   throw new QpError(
     'ERR_QP_DTYPE',

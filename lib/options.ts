@@ -28,46 +28,49 @@ export interface SyncSolveOptions<D extends DType = DType, O extends Output = 'h
    * 'auto' (default) takes the GPU on which data are, else the first that can be used, else the CPU, and says why in
    * `solution.device`. A device that is named ('cpu', 'cuda', 'cuda:1') and cannot serve is an error.
    */
-  readonly device?: DeviceRequest;
+  readonly device?: DeviceRequest | undefined;
   /**
    * Where z, lambda, nu, slack and, by default, the gradients are put: in host memory ('host', default), or on the GPU
    * that solves, as tensors of type {@link DeviceTensor} ('device').
    */
-  readonly output?: O;
-  /** Element type of data and results; by default that of the typed data, or 'float64'. */
-  readonly dtype?: D;
+  readonly output?: O | undefined;
+  /**
+   * Element type of data and results; by default that of the typed data, or 'float64'. TypeScript learns it from tensors;
+   * where the data are Float32Arrays by themselves, it has to be told here.
+   */
+  readonly dtype?: D | undefined;
   /** By default 'double' for float64 and 'mixed' for float32. */
-  readonly precision?: Precision;
+  readonly precision?: Precision | undefined;
   /**
    * When to stop: absolute plus relative. Each entry of the primal and dual residuals, and the mean gap sᵀλ/m, is
    * compared with tolerance × (1 + a tenth of the size of the terms that it is made of); for a row of G or A whose
    * largest entry is below 1, that entry takes the place of the 1. By default 1e-8, or 1e-4 with precision 'single'.
    */
-  readonly tolerance?: number;
+  readonly tolerance?: number | undefined;
   /** At most this many interior-point iterations (default 50); a problem that needs more is 'maxIterations'. */
-  readonly maxIterations?: number;
+  readonly maxIterations?: number | undefined;
   /** Threads that work on the call; 0 (default): as many as the machine has. On a GPU it means nothing. */
-  readonly threads?: number;
+  readonly threads?: number | undefined;
   /** Keep the factors that `backward` needs (default true). Without them a solution takes less memory. */
-  readonly differentiable?: boolean;
+  readonly differentiable?: boolean | undefined;
   /**
    * Solve once more, with the constraints that the iterates show to be active as equations (default true): the solution
    * is then exact up to rounding, and so are its derivatives. Where this does not improve on the iterates, they stay;
    * `solution.derivative` says which it was. A GPU does not polish yet.
    */
-  readonly polish?: boolean;
+  readonly polish?: boolean | undefined;
   /**
    * Differentiate at the point of the central path where λᵢsᵢ is this number for every inequality and bound, measured in
    * the units in which gradients are computed, and not at the solution. Gradients then are smooth functions of the data,
    * also where the set of active constraints changes. The results stay those of the solution.
    */
-  readonly smoothing?: number;
+  readonly smoothing?: number | undefined;
   /**
    * What to do about a problem whose constraints contradict each other: 'status' (default) ends it as 'primalInfeasible',
    * with a certificate; 'closest' solves the closest one that has a solution, where h and gl are shifted by
    * `solution.shiftH` and b by `solution.shiftB`.
    */
-  readonly infeasible?: Infeasible;
+  readonly infeasible?: Infeasible | undefined;
   /**
    * The solution of a similar batch, from which the iterations start: of the same sizes, dtype and device, with the same
    * of `gl`, `lb` and `ub` given, differentiable and not disposed of (it may be as soon as the call has returned). It
@@ -75,7 +78,7 @@ export interface SyncSolveOptions<D extends DType = DType, O extends Output = 'h
    */
   readonly warmStart?: QpSolution<DType, Output> | undefined;
   /** Ends the call with ERR_QP_ABORTED. A synchronous call only looks at it before it starts. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Options of {@link qpSolveBatch}. */
@@ -87,7 +90,7 @@ export interface SolveOptions<D extends DType = DType, O extends Output = 'host'
    * Called now and then, some twenty times a second at most, and once more when all is done; on a GPU perhaps only
    * then. What it throws ends the solve, and is what the promise rejects with.
    */
-  readonly onProgress?: (progress: Progress) => void;
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
 }
 
 /** The one place for defaults. */

@@ -21,7 +21,7 @@ export interface Tensor<D extends DType = DType> {
 
 /** What can stand for a tensor: `dtype` may be left to the data, and the data may be a plain list of numbers. */
 export interface TensorLike<D extends DType = DType> {
-  readonly dtype?: D;
+  readonly dtype?: D | undefined;
   readonly shape: readonly number[];
   readonly data: DataByDType[D] | readonly number[];
 }

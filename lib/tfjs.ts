@@ -43,9 +43,9 @@ export interface QpLayerOptions extends Omit<
    * What to do about a batch in which a problem was not solved: throw an error that names the first (default), nothing,
    * or call a function, for example to count them. After the last two, z is the best iterate there was.
    */
-  readonly onUnsolved?: 'throw' | 'ignore' | ((solution: QpSolution<'float32'>) => void);
+  readonly onUnsolved?: 'throw' | 'ignore' | ((solution: QpSolution<'float32'>) => void) | undefined;
   /** Return the multipliers too, { z, lambda, nu, … }; they can be differentiated like z. By default only z. */
-  readonly multipliers?: boolean;
+  readonly multipliers?: boolean | undefined;
 }
 
 /**
@@ -80,7 +80,7 @@ export function qpLayer(
 ): (data: QpLayerData) => QpLayerResult;
 export function qpLayer(
   tf: TensorFlow,
-  options?: QpLayerOptions & { readonly multipliers?: false },
+  options?: QpLayerOptions & { readonly multipliers?: false | undefined },
 ): (data: QpLayerData) => tfjs.Tensor2D;
 export function qpLayer(
   tf: TensorFlow,

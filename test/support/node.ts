@@ -10,17 +10,17 @@ export interface Ran {
   stderr: string;
 }
 
-/** Runs a script in a process of its own, which sees the package by its name. */
+/** Runs a script in a process of its own, which sees the package by its name: in the repository, that is itself. */
 export function runNode(
   script: string,
-  { esm = false, flags = [] as string[], env = {} } = {},
+  { esm = false, flags = [] as string[], env = {}, cwd = root } = {},
 ): Promise<Ran> {
   const type = `--input-type=${esm ? 'module' : 'commonjs'}`;
   return new Promise((resolve) => {
     execFile(
       process.execPath,
       [...flags, type, '-e', script],
-      { cwd: root, timeout: 25_000, env: { ...process.env, ...env } },
+      { cwd, timeout: 25_000, env: { ...process.env, ...env } },
       (error, stdout, stderr) => {
         resolve({
           exitCode: error ? (error.code ?? null) : 0,

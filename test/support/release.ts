@@ -31,6 +31,7 @@ export class Workbench {
   /** Where programs are looked for: Node, a shell, and nothing that compiles. */
   readonly bin = path.join(this.folder, 'bin');
   readonly #dependency: string;
+  readonly #package: string;
   readonly #npm: string;
 
   constructor() {
@@ -39,20 +40,23 @@ export class Workbench {
     symlinkSync(process.execPath, path.join(this.bin, 'node'));
     symlinkSync(which('sh'), path.join(this.bin, 'sh'));
     this.#dependency = this.#pack(path.join(root, 'node_modules/node-gyp-build'));
+    this.#package = this.#pack(root);
   }
 
   /** The tarball with these files in place of its prebuilds. */
   tarball(name: string, prebuilds: Record<string, string>): string {
     const folder = path.join(this.folder, name);
     mkdirSync(folder);
-    execFileSync('tar', ['-xzf', this.#pack(root), '-C', folder]);
+    execFileSync('tar', ['-xzf', this.#package, '-C', folder]);
     const unpacked = path.join(folder, 'package');
     rmSync(path.join(unpacked, 'prebuilds'), { recursive: true, force: true });
     for (const [place, addon] of Object.entries(prebuilds)) {
       mkdirSync(path.join(unpacked, path.dirname(place)), { recursive: true });
       copyFileSync(addon, path.join(unpacked, place));
     }
-    return this.#pack(unpacked);
+    const tarball = path.join(this.folder, `${name}.tgz`);
+    execFileSync('tar', ['-czf', tarball, '-C', folder, 'package']);
+    return tarball;
   }
 
   /** An empty project in which the tarball was installed, without a network. */
@@ -85,11 +89,8 @@ export class Workbench {
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'ignore'],
     });
-    const [{ filename, name }] = JSON.parse(output) as [{ filename: string; name: string }];
-    const tarball = path.join(this.folder, filename);
-    const own = path.join(this.folder, `${path.basename(path.dirname(folder))}-${name}.tgz`);
-    if (existsSync(tarball)) copyFileSync(tarball, own);
-    return own;
+    const [{ filename }] = JSON.parse(output) as [{ filename: string }];
+    return path.join(this.folder, filename);
   }
 }
 

@@ -1,4 +1,5 @@
 // An ES module, with the blocking calls.
+import console from 'node:console';
 import { createRequire } from 'node:module';
 
 import { QpError, devices, qpSolveBatchSync, tensor } from 'optnet';

@@ -52,7 +52,10 @@ function load(): Loaded {
 }
 
 /** Where node-gyp-build looks: it takes a variable for another folder than the package's. */
-const searchedDirectory = (): string => process.env.OPTNET_PREBUILD ?? packageDirectory;
+function searchedDirectory(): string {
+  const { OPTNET_PREBUILD: named } = process.env;
+  return named === undefined || named === '' ? packageDirectory : named;
+}
 
 function explain({ file, reason, remedies, cause }: LoadFailure): string {
   const lines = [

@@ -154,10 +154,13 @@ function examineUnusable(device: UnusableDevice, around: Surroundings): DeviceRe
   };
 }
 
+/** Values of CUDA_VISIBLE_DEVICES that are meant to hide all GPUs. Others that do are mistakes. */
+const hidesAll = /^\s*(|-1|none|void|nodevfiles)\s*$/i;
+
 /** Why it is well that there is no GPU, if it is. */
 function whyAbsent({ obstacle, reason }: UnusableDevice, around: Surroundings): string | undefined {
   const { cards, visibleDevices } = around;
-  if (obstacle === 'noGpu' && visibleDevices !== undefined) {
+  if (obstacle === 'noGpu' && visibleDevices !== undefined && hidesAll.test(visibleDevices)) {
     return `CUDA_VISIBLE_DEVICES='${visibleDevices}' leaves this process no GPU. The CPU serves.`;
   }
   const mayBeAbsent = ['noBackend', 'noDriver', 'noGpu'].includes(obstacle);

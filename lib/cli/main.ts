@@ -5,7 +5,8 @@ import type { ParseArgsConfig } from 'node:util';
 
 import { readDevice } from '../device.js';
 
-import { benchText, measure } from './bench.js';
+import { benchText } from './bench-text.js';
+import { measure } from './bench.js';
 import type { BenchOptions } from './bench.js';
 import { doctorText } from './doctor-text.js';
 import { examine } from './doctor.js';

@@ -39,7 +39,9 @@ export function remediesForUnusable(
       return [
         ...(visibleDevices === undefined
           ? []
-          : ['let this process use the GPUs: unset CUDA_VISIBLE_DEVICES']),
+          : [
+              `let this process use the GPUs, which CUDA_VISIBLE_DEVICES='${visibleDevices}' may hide: unset CUDA_VISIBLE_DEVICES`,
+            ]),
         ...(container ? [containerRemedy] : []),
         lookAtDriver,
       ];

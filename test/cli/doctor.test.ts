@@ -219,6 +219,14 @@ describeEmulated('doctor, on a machine with an NVIDIA GPU (emulated)', (emulated
       /CUDA_VISIBLE_DEVICES='' leaves this process no GPU/,
     ],
     [
+      'GPUs that are hidden by mistake',
+      { OPTNET_EMULATED_DEVICES: '0' },
+      { cards: 2, visibleDevices: '7' },
+      2,
+      'failed',
+      /CUDA_VISIBLE_DEVICES='7' may hide: unset CUDA_VISIBLE_DEVICES/,
+    ],
+    [
       'a GPU that is too old',
       { OPTNET_EMULATED_COMPUTE_CAPABILITY: '61' },
       { cards: 1 },

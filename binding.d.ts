@@ -228,11 +228,33 @@ export interface CpuInfo {
 
 export function cpuInfo(): CpuInfo;
 
+/** What keeps a GPU from being used; native/cuda/environment.h explains each. */
+export type Obstacle =
+  | 'none'
+  | 'noBackend'
+  | 'noDriver'
+  | 'noGpu'
+  | 'driverTooOld'
+  | 'driverFails'
+  | 'noAnswer'
+  | 'tooOld'
+  | 'forbidden';
+
+/** A library of CUDA's that was loaded. */
+export interface LibraryFile {
+  /** 'cuBLAS' */
+  name: string;
+  path: string;
+  /** '13.1.0'; empty where it does not say. */
+  version: string;
+}
+
 /** A GPU, or the reason why there is none. */
 export interface GpuInfo {
   usable: boolean;
   /** Why not: a clause. */
   reason: string;
+  obstacle: Obstacle;
   ordinal: number;
   /** The vendor's; empty where there is no GPU. */
   name: string;
@@ -244,8 +266,12 @@ export interface GpuInfo {
   /** CUDA's, 13000 for 13.0. */
   driverVersion: number;
   runtimeVersion: number;
+  /** The driver's own version; empty where nobody can tell. */
+  driverRelease: string;
   /** Why cuBLAS and cuSOLVER cannot be had: a clause; empty where they were found or not looked for. */
   libraries: string;
+  /** Those of the two that were found. */
+  loaded: LibraryFile[];
 }
 
 /** Every GPU; never empty. Where the libraries are looked for, they are loaded. */

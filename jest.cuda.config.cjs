@@ -7,6 +7,7 @@ module.exports = {
   globalSetup: '<rootDir>/test/support/emulated.cjs',
   // What needs no device, is not about this one, or is about problems that a GPU leaves to the CPU.
   testPathIgnorePatterns: [
+    '/test/cli/', // its tests choose the addon themselves
     '/test/cuda/',
     '/test/(experiments|package|types)/',
     '/test/sudoku/(?!training)',

@@ -1,7 +1,7 @@
-import type { Factorization, GpuInfo, NativeFailure } from '../binding.js';
+import type { Factorization, GpuInfo, NativeFailure, Obstacle } from '../binding.js';
 
 import { QpError, clause, describe, deviceError, errorOf, sentence } from './errors.js';
-import { native } from './native.js';
+import { loadedAddon, native } from './native.js';
 
 /** A GPU by name: 'cuda:0' is the first one. */
 export type GpuName = `cuda:${number}`;
@@ -39,9 +39,39 @@ export interface GpuDevice {
   readonly memoryHeld: number;
   /** The newest version of CUDA that the driver serves: '13.0'. */
   readonly driver: string;
-  /** Why cuBLAS and cuSOLVER, which large problems need, cannot be had, in one sentence. */
+  /** The driver's own version, '580.65.06', where it can be had. */
+  readonly driverRelease?: string;
+  /** The version of CUDA that the addon was built with. */
+  readonly runtime: string;
+  /** cuBLAS and cuSOLVER, which large problems need: those that were found. */
+  readonly loaded: readonly CudaLibrary[];
+  /** Why cuBLAS and cuSOLVER cannot be had, in one sentence; absent where they can. */
   readonly libraries?: string;
 }
+
+/** A library of CUDA's that was found. */
+export interface CudaLibrary {
+  readonly name: 'cuBLAS' | 'cuSOLVER';
+  /** The file. */
+  readonly path: string;
+  /** Its own version, '13.1.0'; empty where it does not say. */
+  readonly version: string;
+}
+
+/**
+ * What keeps a device from being used.
+ *
+ * - `noAddon`: the native addon could not be loaded
+ * - `noBackend`: the addon was compiled without CUDA
+ * - `noDriver`: there is no NVIDIA driver
+ * - `noGpu`: the driver finds no GPU that this process may use
+ * - `driverTooOld`: the driver is older than the CUDA that the addon was built with
+ * - `driverFails`: the driver does not start
+ * - `noAnswer`: the GPU does not answer
+ * - `tooOld`: the GPU is older than what works
+ * - `forbidden`: its administrator has forbidden computing on it
+ */
+export type DeviceObstacle = 'noAddon' | Exclude<Obstacle, 'none'>;
 
 export interface UnusableDevice {
   /** 'cuda' where there is no GPU at all. */
@@ -49,8 +79,16 @@ export interface UnusableDevice {
   readonly usable: false;
   /** Why not, in one sentence. */
   readonly reason: string;
+  /** The same for programs. */
+  readonly obstacle: DeviceObstacle;
   /** The vendor's name for it, if it is a GPU. */
   readonly gpu?: string;
+  /** The newest version of CUDA that the driver serves, where there is a driver. */
+  readonly driver?: string;
+  /** The driver's own version, where it can be had. */
+  readonly driverRelease?: string;
+  /** The version of CUDA that the addon was built with, if it was. */
+  readonly runtime?: string;
 }
 
 /** What a solution was computed on. */
@@ -86,28 +124,21 @@ export function devices(): Device[] {
 }
 
 function cpu(): Device {
-  try {
-    return { name: 'cpu', usable: true, ...native().cpuInfo() };
-  } catch (error) {
-    return { name: 'cpu', usable: false, reason: (error as Error).message };
-  }
+  const outcome = loadedAddon();
+  if ('addon' in outcome) return { name: 'cpu', usable: true, ...outcome.addon.cpuInfo() };
+  return { name: 'cpu', usable: false, reason: outcome.failure.reason, obstacle: 'noAddon' };
 }
 
 function gpus(): Device[] {
-  try {
-    return native().devices(true).map(describeGpu);
-  } catch {
-    return [{ name: 'cuda', usable: false, reason: 'The native addon could not be loaded.' }];
-  }
+  const outcome = loadedAddon();
+  if ('addon' in outcome) return outcome.addon.devices(true).map(describeGpu);
+  const reason = 'The native addon could not be loaded.';
+  return [{ name: 'cuda', usable: false, reason, obstacle: 'noAddon' }];
 }
 
 function describeGpu(info: GpuInfo): GpuDevice | UnusableDevice {
-  const { ordinal, reason, name: gpu, computeCapability, totalMemory, freeMemory, libraries } = info;
-  if (!info.usable) {
-    return gpu === ''
-      ? { name: 'cuda', usable: false, reason: sentence(reason) }
-      : { name: gpuName(ordinal), usable: false, reason: sentence(reason), gpu };
-  }
+  const { ordinal, name: gpu, computeCapability, totalMemory, freeMemory, libraries } = info;
+  if (!info.usable) return describeUnusable(info);
   return {
     name: gpuName(ordinal),
     usable: true,
@@ -117,7 +148,24 @@ function describeGpu(info: GpuInfo): GpuDevice | UnusableDevice {
     freeMemory,
     memoryHeld: native().bytesHeld(ordinal) as number,
     driver: versionName(info.driverVersion),
+    ...(info.driverRelease === '' ? {} : { driverRelease: info.driverRelease }),
+    runtime: versionName(info.runtimeVersion),
+    loaded: info.loaded as CudaLibrary[],
     ...(libraries === '' ? {} : { libraries: sentence(libraries) }),
+  };
+}
+
+function describeUnusable(info: GpuInfo): UnusableDevice {
+  const { name: gpu, driverVersion, driverRelease, runtimeVersion } = info;
+  return {
+    name: gpu === '' ? 'cuda' : gpuName(info.ordinal),
+    usable: false,
+    reason: sentence(info.reason),
+    obstacle: info.obstacle as DeviceObstacle,
+    ...(gpu === '' ? {} : { gpu }),
+    ...(driverVersion === 0 ? {} : { driver: versionName(driverVersion) }),
+    ...(driverRelease === '' ? {} : { driverRelease }),
+    ...(runtimeVersion === 0 ? {} : { runtime: versionName(runtimeVersion) }),
   };
 }
 

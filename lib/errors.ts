@@ -120,9 +120,10 @@ export function clause(sentence: string): string {
   return first + sentence.slice(1).replace(/\.$/, '');
 }
 
-/** Its opposite. */
+/** Its opposite. Names such as cuBLAS stay as they are. */
 export function sentence(clause: string): string {
-  return `${clause[0]!.toUpperCase()}${clause.slice(1).replace(/\.$/, '')}.`;
+  const first = /^[a-z]+[A-Z]/.test(clause) ? clause[0]! : clause[0]!.toUpperCase();
+  return `${first}${clause.slice(1).replace(/\.$/, '')}.`;
 }
 
 function deviceMessage({ argument, message = 'The GPU failed.' }: NativeFailure): string {

@@ -14,7 +14,9 @@ export { QpError } from './errors.js';
 export type { AdjointResiduals, BackwardOptions, Gradients, Upstream, UpstreamGradient } from './backward.js';
 export type {
   CpuDevice,
+  CudaLibrary,
   Device,
+  DeviceObstacle,
   DeviceRequest,
   GpuDevice,
   GpuName,

@@ -1,5 +1,6 @@
 // The only file that loads the addon.
 import { existsSync, readdirSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import path from 'node:path';
 
 import nodeGypBuild from 'node-gyp-build';
@@ -7,13 +8,18 @@ import nodeGypBuild from 'node-gyp-build';
 import type * as Binding from '../binding.js';
 
 import { QpError } from './errors.js';
+import { explainAbsence, explainFailure, here } from './load-failure.js';
+import type { LoadFailure } from './load-failure.js';
 
 type NativeAddon = typeof Binding;
 
-const packageDirectory = path.join(__dirname, '..');
+/** What became of loading the addon. */
+export type Loaded = { addon: NativeAddon; file: string } | { failure: LoadFailure };
 
-let addon: NativeAddon | undefined;
-let failure: QpError | undefined;
+export const packageDirectory = path.join(__dirname, '..');
+
+let loaded: Loaded | undefined;
+let error: QpError | undefined;
 
 /**
  * The addon, loaded when it is first needed, so that importing the package cannot fail and every failure is a QpError.
@@ -21,35 +27,55 @@ let failure: QpError | undefined;
  * @throws QpError ERR_QP_NATIVE: what was tried, and what to do.
  */
 export function native(): NativeAddon {
-  if (addon !== undefined) return addon;
-  if (failure !== undefined) throw failure;
+  const outcome = (loaded ??= load());
+  if ('addon' in outcome) return outcome.addon;
+  throw (error ??= new QpError('ERR_QP_NATIVE', explain(outcome.failure), { cause: outcome.failure.cause }));
+}
+
+/** The addon and the file it is from, or why there is none; for diagnosis. */
+export function loadedAddon(): Loaded {
+  return (loaded ??= load());
+}
+
+function load(): Loaded {
+  let file: string;
   try {
-    return (addon = nodeGypBuild(packageDirectory) as NativeAddon);
-  } catch (error) {
-    failure = new QpError('ERR_QP_NATIVE', explain(error), { cause: error });
-    throw failure;
+    file = nodeGypBuild.path(packageDirectory);
+  } catch (cause) {
+    return { failure: explainAbsence(searchedDirectory(), cause) };
+  }
+  try {
+    return { addon: createRequire(__filename)(file) as NativeAddon, file };
+  } catch (cause) {
+    return { failure: explainFailure(file, cause) };
   }
 }
 
-function explain(error: unknown): string {
+/** Where node-gyp-build looks: it takes a variable for another folder than the package's. */
+function searchedDirectory(): string {
+  const { OPTNET_PREBUILD: named } = process.env;
+  return named === undefined || named === '' ? packageDirectory : named;
+}
+
+function explain({ file, reason, remedies, cause }: LoadFailure): string {
   const lines = [
-    `the native addon could not be loaded on ${process.platform}-${process.arch}, Node.js ${process.versions.node}`,
+    `the native addon could not be loaded on ${here}, Node.js ${process.versions.node}: ${reason}`,
     '  tried:',
     ...['build/Release', 'build/Debug', 'prebuilds'].map((folder) => `    ${folder}: ${contents(folder)}`),
+    ...(file === undefined ? [] : [`  the file was ${file}`]),
     '  the last error was:',
-    `    ${error instanceof Error ? error.message.trim().split('\n', 1)[0] : String(error)}`,
+    `    ${cause instanceof Error ? cause.message.trim().split('\n', 1)[0] : String(cause)}`,
     '  what to do:',
-    '    - compile it here: npm rebuild optnet --build-from-source (needs CMake 3.25 and a C++20 compiler)',
-    '    - if installing ran with --ignore-scripts, or node_modules came from another platform, install again',
+    ...[...remedies, 'see what else there is: npx optnet doctor'].map((remedy) => `    - ${remedy}`),
   ];
   return lines.join('\n');
 }
 
 function contents(folder: string): string {
-  const directory = path.join(packageDirectory, folder);
+  const directory = path.join(searchedDirectory(), folder);
   if (!existsSync(directory)) return 'not there';
-  const files = readdirSync(directory, { recursive: true, encoding: 'utf8' }).filter((file) =>
-    file.endsWith('.node'),
+  const files = readdirSync(directory, { recursive: true, encoding: 'utf8' }).filter((name) =>
+    name.endsWith('.node'),
   );
   return files.length === 0 ? 'no addon in it' : files.join(', ');
 }

@@ -72,10 +72,38 @@ Napi::Value start(Napi::Env env, Tasks& tasks, Copy copy, Napi::Value done) {
   return env.Undefined();
 }
 
+const char* name_of(cuda::Obstacle obstacle) {
+  switch (obstacle) {
+    case cuda::Obstacle::kNone: return "none";
+    case cuda::Obstacle::kNoBackend: return "noBackend";
+    case cuda::Obstacle::kNoDriver: return "noDriver";
+    case cuda::Obstacle::kNoGpu: return "noGpu";
+    case cuda::Obstacle::kDriverTooOld: return "driverTooOld";
+    case cuda::Obstacle::kDriverFails: return "driverFails";
+    case cuda::Obstacle::kNoAnswer: return "noAnswer";
+    case cuda::Obstacle::kTooOld: return "tooOld";
+    case cuda::Obstacle::kForbidden: return "forbidden";
+  }
+  return "none";
+}
+
+Napi::Array describe(Napi::Env env, const std::vector<cuda::LibraryFile>& files) {
+  Napi::Array list = Napi::Array::New(env, files.size());
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    Napi::Object object = Napi::Object::New(env);
+    object.Set("name", files[i].name);
+    object.Set("path", files[i].path);
+    object.Set("version", files[i].version);
+    list.Set(static_cast<std::uint32_t>(i), object);
+  }
+  return list;
+}
+
 Napi::Object describe(Napi::Env env, const cuda::DeviceInfo& info) {
   Napi::Object object = Napi::Object::New(env);
   object.Set("usable", info.usable);
   object.Set("reason", info.reason);
+  object.Set("obstacle", name_of(info.obstacle));
   object.Set("ordinal", info.ordinal);
   object.Set("name", info.name);
   object.Set("computeCapability", info.compute_capability);
@@ -83,7 +111,9 @@ Napi::Object describe(Napi::Env env, const cuda::DeviceInfo& info) {
   object.Set("freeMemory", static_cast<double>(info.free_memory));
   object.Set("driverVersion", info.driver_version);
   object.Set("runtimeVersion", info.runtime_version);
+  object.Set("driverRelease", info.driver_release);
   object.Set("libraries", info.libraries);
+  object.Set("loaded", describe(env, info.loaded));
   return object;
 }
 

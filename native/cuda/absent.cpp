@@ -12,6 +12,7 @@ constexpr const char* kReason = "this build of optnet has no CUDA backend: " OPT
 std::vector<DeviceInfo> devices(bool) {
   DeviceInfo none;
   none.reason = kReason;
+  none.obstacle = Obstacle::kNoBackend;
   return {none};
 }
 

@@ -1,5 +1,6 @@
 #include "cuda/environment.h"
 
+#include <algorithm>
 #include <cstdio>
 
 #include "cuda/check.h"
@@ -20,19 +21,42 @@ std::string version(int number) {
   return std::to_string(number / 1000) + "." + std::to_string(number % 1000 / 10);
 }
 
+struct Hindrance {
+  Obstacle obstacle = Obstacle::kNone;
+  std::string reason;
+};
+
 /// Why there are no GPUs to count.
-std::string reason_for_none(cudaError_t error, int driver, int runtime) {
-  if (driver == 0) return "no NVIDIA driver was found";
+Hindrance reason_for_none(cudaError_t error, int driver, int runtime) {
+  if (driver == 0) return {Obstacle::kNoDriver, "no NVIDIA driver was found"};
   switch (error) {
     case cudaSuccess:
-    case cudaErrorNoDevice: return "the NVIDIA driver finds no GPU that it may use";
+    case cudaErrorNoDevice: return {Obstacle::kNoGpu, "the NVIDIA driver finds no GPU that it may use"};
     case cudaErrorInsufficientDriver:
-      return "the NVIDIA driver supports CUDA " + version(driver) + ", this build needs " + version(runtime) +
-             ": update it";
+      return {Obstacle::kDriverTooOld, "the NVIDIA driver supports CUDA " + version(driver) +
+                                           ", this build needs " + version(runtime) + ": update it"};
     default:
-      return std::string("the NVIDIA driver does not start: ") + cudaGetErrorString(error) + " (" +
-             cudaGetErrorName(error) + ")";
+      return {Obstacle::kDriverFails, std::string("the NVIDIA driver does not start: ") +
+                                          cudaGetErrorString(error) + " (" + cudaGetErrorName(error) + ")"};
   }
+}
+
+/// Why a GPU that answers cannot be used, if so.
+Hindrance reason_against(const cudaDeviceProp& properties, const std::string& compute_capability,
+                         int ordinal) {
+  int mode = cudaComputeModeDefault;
+  ignore(cudaDeviceGetAttribute(&mode, cudaDevAttrComputeMode, ordinal));
+  const bool too_old = properties.major < kOldestMajor ||
+                       (properties.major == kOldestMajor && properties.minor < kOldestMinor);
+  if (too_old) {
+    return {Obstacle::kTooOld, "the GPU is too old: it has compute capability " + compute_capability +
+                                   ", and " + std::to_string(kOldestMajor) + "." +
+                                   std::to_string(kOldestMinor) + " is the oldest that works"};
+  }
+  if (mode == cudaComputeModeProhibited) {
+    return {Obstacle::kForbidden, "the GPU's administrator has forbidden computing on it"};
+  }
+  return {};
 }
 
 DeviceInfo describe(int ordinal, int driver, int runtime) {
@@ -44,6 +68,7 @@ DeviceInfo describe(int ordinal, int driver, int runtime) {
   const cudaError_t error = cudaGetDeviceProperties(&properties, ordinal);
   ignore(error);
   if (error != cudaSuccess) {
+    info.obstacle = Obstacle::kNoAnswer;
     info.reason = std::string("the GPU does not answer: ") + cudaGetErrorString(error) + " (" +
                   cudaGetErrorName(error) + ")";
     return info;
@@ -55,19 +80,10 @@ DeviceInfo describe(int ordinal, int driver, int runtime) {
   std::snprintf(bus, sizeof bus, "%08X:%02X:%02X.0", static_cast<unsigned>(properties.pciDomainID),
                 static_cast<unsigned>(properties.pciBusID), static_cast<unsigned>(properties.pciDeviceID));
   info.free_memory = free_memory(bus);
-  int mode = cudaComputeModeDefault;
-  ignore(cudaDeviceGetAttribute(&mode, cudaDevAttrComputeMode, ordinal));
-  const bool too_old = properties.major < kOldestMajor ||
-                       (properties.major == kOldestMajor && properties.minor < kOldestMinor);
-  if (too_old) {
-    info.reason = "the GPU is too old: it has compute capability " + info.compute_capability + ", and " +
-                  std::to_string(kOldestMajor) + "." + std::to_string(kOldestMinor) +
-                  " is the oldest that works";
-  } else if (mode == cudaComputeModeProhibited) {
-    info.reason = "the GPU's administrator has forbidden computing on it";
-  } else {
-    info.usable = true;
-  }
+  const Hindrance hindrance = reason_against(properties, info.compute_capability, ordinal);
+  info.obstacle = hindrance.obstacle;
+  info.reason = hindrance.reason;
+  info.usable = hindrance.obstacle == Obstacle::kNone;
   return info;
 }
 
@@ -159,13 +175,23 @@ std::vector<DeviceInfo> devices(bool look_for_libraries) {
     DeviceInfo none;
     none.driver_version = driver;
     none.runtime_version = runtime;
-    none.reason = reason_for_none(error, driver, runtime);
+    const Hindrance hindrance = reason_for_none(error, driver, runtime);
+    none.obstacle = hindrance.obstacle;
+    none.reason = hindrance.reason;
     found.push_back(none);
   }
   std::string missing;
+  std::vector<LibraryFile> loaded;
   std::shared_ptr<const Libraries> libraries;
-  if (look_for_libraries && found.front().usable) missing = load_libraries(libraries).message;
-  for (DeviceInfo& info : found) info.libraries = info.usable ? missing : "";
+  const bool any_usable =
+      std::any_of(found.begin(), found.end(), [](const DeviceInfo& info) { return info.usable; });
+  if (look_for_libraries && any_usable) missing = load_libraries(libraries, &loaded).message;
+  const std::string release = driver == 0 ? "" : driver_release();
+  for (DeviceInfo& info : found) {
+    info.driver_release = release;
+    info.libraries = info.usable ? missing : "";
+    if (info.usable) info.loaded = loaded;
+  }
   return found;
 }
 
@@ -177,7 +203,7 @@ Failure CudaDevice::create(int ordinal, ThreadPool& pool, std::shared_ptr<CudaDe
   const cudaError_t error = cudaGetDeviceCount(&count);
   ignore(error);
   if (error != cudaSuccess || count == 0) {
-    failure.message = reason_for_none(error, driver, runtime);
+    failure.message = reason_for_none(error, driver, runtime).reason;
     return failure;
   }
   if (ordinal >= count) {

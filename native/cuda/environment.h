@@ -8,22 +8,39 @@
 #include <string>
 #include <vector>
 
+#include "cuda/library_file.h"
 #include "engine/device.h"
 #include "engine/thread_pool.h"
 
 namespace optnet::cuda {
 
+/// What keeps a GPU from being used, for those who are to remove it.
+enum class Obstacle {
+  kNone,
+  kNoBackend,     ///< this build has no CUDA backend
+  kNoDriver,      ///< no driver
+  kNoGpu,         ///< the driver finds no GPU, or none that this process may use
+  kDriverTooOld,  ///< for the CUDA that this build has
+  kDriverFails,   ///< it does not start
+  kNoAnswer,      ///< the GPU does not answer
+  kTooOld,        ///< the GPU is too old
+  kForbidden,     ///< its administrator has forbidden computing on it
+};
+
 /// One GPU, or the reason why there is none.
 struct DeviceInfo {
   bool usable = false;
   std::string reason;  ///< why not: a clause
+  Obstacle obstacle = Obstacle::kNone;
   int ordinal = 0;
   std::string name;                               ///< the vendor's, "NVIDIA H200"
   std::string compute_capability;                 ///< "9.0"
   std::size_t total_memory = 0, free_memory = 0;  ///< of the GPU, in bytes, whoever uses it
   int driver_version = 0, runtime_version = 0;    ///< CUDA's, as 13000 for 13.0
-  std::string libraries;  ///< why cuBLAS and cuSOLVER cannot be had, in one sentence; empty where they were
-                          ///< found or not looked for
+  std::string driver_release;  ///< the driver's own version, "580.65.06"; empty where nobody can tell
+  std::string libraries;       ///< why cuBLAS and cuSOLVER cannot be had, in one sentence; empty where they
+                               ///< were found or not looked for
+  std::vector<LibraryFile> loaded;  ///< those of the two that were found
 };
 
 /// Every GPU of the machine; never empty, never fails.

@@ -28,6 +28,8 @@ struct Library {
   std::vector<Release> releases;
   /// Fills its part of the table; returns the first symbol that is missing, or null.
   const char* (*bind)(void* handle, Libraries& table);
+  /// What the table then says of it.
+  LibraryFile (*file)(const Libraries& table);
 };
 
 template <class Function>
@@ -56,11 +58,27 @@ const char* bind_solver(void* handle, Libraries& table) {
   return missing;
 }
 
+/// The file that a function is in.
+template <class Function>
+std::string path_of(Function* function) {
+  Dl_info info{};
+  return dladdr(reinterpret_cast<const void*>(function), &info) && info.dli_fname ? info.dli_fname : "";
+}
+
+LibraryFile blas_file(const Libraries& table) {
+  return {"cuBLAS", path_of(table.create_blas), library_version(table.get_blas_property)};
+}
+
+LibraryFile solver_file(const Libraries& table) {
+  return {"cuSOLVER", path_of(table.create_solver), library_version(table.get_solver_property)};
+}
+
 Library blas() {
   return {"cuBLAS",
           "cublas",
           {{"libcublas.so.13", {"libcublasLt.so.13"}}, {"libcublas.so.12", {"libcublasLt.so.12"}}},
-          bind_blas};
+          bind_blas,
+          blas_file};
 }
 
 Library solver() {  // whose own version is one behind CUDA's
@@ -70,7 +88,8 @@ Library solver() {  // whose own version is one behind CUDA's
             {"libnvJitLink.so.13", "libcublasLt.so.13", "libcublas.so.13", "libcusparse.so.12"}},
            {"libcusolver.so.11",
             {"libnvJitLink.so.12", "libcublasLt.so.12", "libcublas.so.12", "libcusparse.so.12"}}},
-          bind_solver};
+          bind_solver,
+          solver_file};
 }
 
 // ---- where to look
@@ -242,13 +261,14 @@ std::string load(const Library& library, const std::vector<Place>& places, Libra
 
 }  // namespace
 
-Failure load_libraries(std::shared_ptr<const Libraries>& out) {
+Failure load_libraries(std::shared_ptr<const Libraries>& out, std::vector<LibraryFile>* files) {
   const auto table = std::make_shared<Libraries>();
   const std::vector<Place> searched = places();
   std::string error;
   for (const Library& library : {blas(), solver()}) {
     const std::string sentence = load(library, searched, *table);
     if (!sentence.empty()) error += (error.empty() ? "" : " ") + sentence;
+    if (sentence.empty() && files) files->push_back(library.file(*table));
   }
   if (error.empty()) {
     out = table;

@@ -9,7 +9,9 @@
 #include <cusolverDn.h>
 
 #include <memory>
+#include <vector>
 
+#include "cuda/library_file.h"
 #include "engine/problem.h"
 
 namespace optnet::cuda {
@@ -21,6 +23,7 @@ namespace optnet::cuda {
   X(set_blas_stream, cublasSetStream_v2)       \
   X(set_blas_workspace, cublasSetWorkspace_v2) \
   X(get_blas_version, cublasGetVersion_v2)     \
+  X(get_blas_property, cublasGetProperty)      \
   X(get_blas_status_string, cublasGetStatusString)
 #define OPTNET_CUBLAS_ROUTINES(X, T)                     \
   X(getrf_batched, cublas##T##getrfBatched)              \
@@ -31,10 +34,11 @@ namespace optnet::cuda {
   X(gemm, cublas##T##gemm_v2)                            \
   X(syrk, cublas##T##syrk_v2)                            \
   X(trsm, cublas##T##trsm_v2)
-#define OPTNET_CUSOLVER_FUNCTIONS(X)   \
-  X(create_solver, cusolverDnCreate)   \
-  X(destroy_solver, cusolverDnDestroy) \
-  X(set_solver_stream, cusolverDnSetStream)
+#define OPTNET_CUSOLVER_FUNCTIONS(X)        \
+  X(create_solver, cusolverDnCreate)        \
+  X(destroy_solver, cusolverDnDestroy)      \
+  X(set_solver_stream, cusolverDnSetStream) \
+  X(get_solver_property, cusolverGetProperty)
 #define OPTNET_CUSOLVER_ROUTINES(X, T)                  \
   X(potrf_buffer_size, cusolverDn##T##potrf_bufferSize) \
   X(potrf, cusolverDn##T##potrf)                        \
@@ -87,6 +91,20 @@ struct Libraries {
 ///
 /// What was loaded stays so until the process ends (CUDA's libraries do not survive being unloaded), and
 /// loading it again costs little: each environment can have a table of its own.
-Failure load_libraries(std::shared_ptr<const Libraries>& out);
+///
+/// `files`, if given, gets what was loaded, also where one of the two could not be.
+Failure load_libraries(std::shared_ptr<const Libraries>& out, std::vector<LibraryFile>* files = nullptr);
+
+/// The version of a library whose function for it is `get`; needs no GPU.
+template <class Status>
+std::string library_version(Status (*get)(libraryPropertyType, int*)) {
+  std::string version;
+  for (const libraryPropertyType part : {MAJOR_VERSION, MINOR_VERSION, PATCH_LEVEL}) {
+    int number = 0;
+    if (get(part, &number) != Status{}) return "";
+    version += (version.empty() ? "" : ".") + std::to_string(number);
+  }
+  return version;
+}
 
 }  // namespace optnet::cuda

@@ -10,4 +10,7 @@ namespace optnet::cuda {
 /// Free bytes of the GPU at `pci_bus_id` ("00000000:17:00.0"); 0 where nobody can tell.
 std::size_t free_memory(const std::string& pci_bus_id);
 
+/// The driver's own version, "580.65.06"; empty where nobody can tell.
+std::string driver_release();
+
 }  // namespace optnet::cuda

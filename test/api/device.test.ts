@@ -1,5 +1,5 @@
 import { devices, qpSolveBatch, qpSolveBatchSync, toDevice, toDeviceSync } from '../../lib/index.js';
-import type { CudaArray, QpErrorCode, QpSolution } from '../../lib/index.js';
+import type { CudaArray, DeviceObstacle, QpErrorCode, QpSolution } from '../../lib/index.js';
 import { describeWithGpu, describeWithoutGpu, gpu } from '../support/devices.js';
 import { failure } from '../support/errors.js';
 import { runNode } from '../support/node.js';
@@ -48,6 +48,14 @@ describe('devices()', () => {
       expect(device.gpu).not.toBe('');
       expect(device.computeCapability).toMatch(/^\d+\.\d$/);
       expect(device.driver).toMatch(/^\d+\.\d$/);
+      expect(device.runtime).toMatch(/^\d+\.\d$/);
+      // Both libraries are there, or there is a reason.
+      expect(device.loaded.length === 2).toBe(device.libraries === undefined);
+      for (const { name, path, version } of device.loaded) {
+        expect(name).toMatch(/^cu(BLAS|SOLVER)$/);
+        expect(path).toMatch(/^\/.*lib(cublas|cusolver)\.so/);
+        expect(version).toMatch(/^\d+\.\d+\.\d+$/);
+      }
       expect(device.totalMemory).toBeGreaterThan(2 ** 28);
       expect(device.freeMemory).toBeLessThanOrEqual(device.totalMemory);
       expect(device.memoryHeld).toBeGreaterThanOrEqual(0);
@@ -365,24 +373,31 @@ describeEmulated('the same addon, on a machine without (needs an emulated one)',
     const [, cuda] = devices();
     console.log(JSON.stringify({ cuda, auto: solved(), cpu: solved({ device: 'cpu' }) }));`;
 
-  it.each<[string, Record<string, string>, RegExp]>([
-    ['a driver', { OPTNET_EMULATED_DRIVER: '0' }, /^No NVIDIA driver was found\.$/],
+  it.each<[string, Record<string, string>, DeviceObstacle, RegExp]>([
+    ['a driver', { OPTNET_EMULATED_DRIVER: '0' }, 'noDriver', /^No NVIDIA driver was found\.$/],
     [
       'a driver that is new enough',
       { OPTNET_EMULATED_DRIVER: '12020' },
+      'driverTooOld',
       /^The NVIDIA driver supports CUDA 12\.2, this build needs \d+\.\d+: update it\.$/,
     ],
-    ['a GPU', { OPTNET_EMULATED_DEVICES: '0' }, /^The NVIDIA driver finds no GPU that it may use\.$/],
+    [
+      'a GPU',
+      { OPTNET_EMULATED_DEVICES: '0' },
+      'noGpu',
+      /^The NVIDIA driver finds no GPU that it may use\.$/,
+    ],
     [
       'a GPU that is new enough',
       { OPTNET_EMULATED_COMPUTE_CAPABILITY: '61' },
+      'tooOld',
       /^The GPU is too old: it has compute capability 6\.1, and 7\.5 is the oldest that works\.$/,
     ],
-  ])('%s: the CPU serves, and the reason is one sentence', async (_, env, reason) => {
+  ])('%s: the CPU serves, and the reason is one sentence', async (_, env, obstacle, reason) => {
     const { stdout, stderr, exitCode } = await runNode(script, { env });
     expect([stderr, exitCode]).toEqual(['', 0]);
     const { cuda, auto, cpu } = JSON.parse(stdout) as Record<string, { usable: boolean; reason: string }>;
-    expect(cuda!.usable).toBe(false);
+    expect(cuda).toMatchObject({ usable: false, obstacle });
     expect(cuda!.reason).toMatch(reason);
     expect([auto, cpu]).toEqual([
       ['cpu', '1.000000'],
@@ -396,7 +411,8 @@ describeEmulated('the same addon, on a machine without (needs an emulated one)',
     const { cuda, auto, cpu } = JSON.parse(stdout) as Record<string, { usable: boolean; libraries: string }>;
     expect(cuda).toMatchObject({
       usable: true,
-      libraries: expect.stringMatching(/^CuBLAS [^.]+\.$/i) as string,
+      loaded: [],
+      libraries: expect.stringMatching(/^cuBLAS [^.]+\.$/) as string,
     });
     expect([auto, cpu]).toEqual([
       ['cuda:0', '1.000000'],

@@ -757,7 +757,8 @@ void memory_is_used_again() {
 }
 
 void devices_say_why_they_cannot_be_used() {
-  const auto reason_with = [](const std::function<void(emulation::Machine&)>& change) {
+  using cuda::Obstacle;
+  const auto reason_with = [](Obstacle obstacle, const std::function<void(emulation::Machine&)>& change) {
     const MachineWith machine(change);
     const std::vector<cuda::DeviceInfo> devices = cuda::devices();
     CHECK(devices.size() == 1);
@@ -765,17 +766,19 @@ void devices_say_why_they_cannot_be_used() {
     std::shared_ptr<cuda::CudaDevice> device;
     const Failure failure = cuda::CudaDevice::create(0, pool, device);
     CHECK(devices[0].usable == !failure);
+    CHECK(devices[0].obstacle == obstacle);
     if (failure) CHECK(failure.message == devices[0].reason);
     return devices[0].reason;
   };
-  CHECK(reason_with([](emulation::Machine&) {}).empty());
-  CHECK(reason_with([](emulation::Machine& m) { m.driver = 0; }) == "no NVIDIA driver was found");
-  CHECK(reason_with([](emulation::Machine& m) { m.driver = 12020; }) ==
+  CHECK(reason_with(Obstacle::kNone, [](emulation::Machine&) {}).empty());
+  CHECK(reason_with(Obstacle::kNoDriver, [](emulation::Machine& m) { m.driver = 0; }) ==
+        "no NVIDIA driver was found");
+  CHECK(reason_with(Obstacle::kDriverTooOld, [](emulation::Machine& m) { m.driver = 12020; }) ==
         "the NVIDIA driver supports CUDA 12.2, this build needs " + std::to_string(CUDART_VERSION / 1000) +
             "." + std::to_string(CUDART_VERSION % 1000 / 10) + ": update it");
-  CHECK(reason_with([](emulation::Machine& m) { m.devices = 0; }) ==
+  CHECK(reason_with(Obstacle::kNoGpu, [](emulation::Machine& m) { m.devices = 0; }) ==
         "the NVIDIA driver finds no GPU that it may use");
-  CHECK(reason_with([](emulation::Machine& m) { m.compute_capability = 61; }) ==
+  CHECK(reason_with(Obstacle::kTooOld, [](emulation::Machine& m) { m.compute_capability = 61; }) ==
         "the GPU is too old: it has compute capability 6.1, and 7.5 is the oldest that works");
   const MachineWith two([](emulation::Machine& m) { m.devices = 2; });
   const std::vector<cuda::DeviceInfo> devices = cuda::devices();

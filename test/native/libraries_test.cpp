@@ -1,6 +1,6 @@
-// The table of cuBLAS's and cuSOLVER's functions. With an argument, a folder with a cuBLAS that lacks
-// functions: the doubles against the definitions of what they compute, and what is said where loading fails.
-// Without one: the libraries that are installed here.
+// The table of cuBLAS's and cuSOLVER's functions. With two arguments, a folder with a cuBLAS that lacks
+// functions and one with both libraries: the doubles against the definitions of what they compute, and what
+// is said of loading. Without them: the libraries that are installed here.
 #include <stdlib.h>  // setenv
 #include <unistd.h>
 
@@ -22,6 +22,7 @@
 namespace fs = std::filesystem;
 using optnet::Failure;
 using optnet::cuda::Libraries;
+using optnet::cuda::LibraryFile;
 using optnet::cuda::LibraryHandles;
 using namespace optnet::emulation;
 
@@ -472,9 +473,10 @@ void calls_are_recorded_and_put_into_the_stream() {
 // --------------------------------------------------------------------------------------------------------
 
 /// Loads with OPTNET_CUDA_LIBRARIES = `folders`; what went wrong.
-std::string load(const std::string& folders, std::shared_ptr<const Libraries>& out) {
+std::string load(const std::string& folders, std::shared_ptr<const Libraries>& out,
+                 std::vector<LibraryFile>* files = nullptr) {
   setenv("OPTNET_CUDA_LIBRARIES", folders.c_str(), 1);
-  const Failure failure = optnet::cuda::load_libraries(out);
+  const Failure failure = optnet::cuda::load_libraries(out, files);
   CHECK(static_cast<bool>(failure) == !out);
   CHECK(!failure || failure.code == Failure::Code::kDevice);
   return failure.message;
@@ -509,6 +511,26 @@ void missing_functions_are_named(const std::string& folder) {
               .starts_with("cuBLAS could not be loaded: " + file +
                            " has no function cublasDestroy_v2; install it with"));
   }
+}
+
+void loaded_libraries_are_named(const std::string& folder) {
+  std::shared_ptr<const Libraries> table;
+  std::vector<LibraryFile> files;
+  CHECK(load(folder, table, &files).empty());
+  CHECK(files.size() == 2);
+  for (const LibraryFile& file : files) {
+    const bool blas = file.name == "cuBLAS";
+    CHECK(blas || file.name == "cuSOLVER");
+    CHECK(file.path == (fs::path(folder) / (blas ? "libcublas.so.13" : "libcusolver.so.12")).string());
+    CHECK(file.version == "13.14.15");
+  }
+
+  // One of them is found without the other.
+  table.reset();
+  files.clear();
+  const std::string missing = load((fs::path(folder) / "libcublas.so.13").string(), table, &files);
+  CHECK(missing.starts_with("cuSOLVER could not be loaded: looked for "));
+  CHECK(files.size() == 1 && files[0].name == "cuBLAS");
 }
 
 /// Creating a handle needs a GPU: here it is enough that it says so.
@@ -573,5 +595,6 @@ int main(int argc, char** argv) {
 
   missing_libraries_are_named();
   missing_functions_are_named(argv[1]);
+  if (argc > 2) loaded_libraries_are_named(argv[2]);
   return optnet::test::result();
 }

@@ -35,6 +35,11 @@ cublasStatus_t get_blas_version(cublasHandle_t handle, int* version) {
   *version = CUBLAS_VERSION;
   return CUBLAS_STATUS_SUCCESS;
 }
+cublasStatus_t get_blas_property(libraryPropertyType type, int* value) {
+  const int parts[] = {CUBLAS_VER_MAJOR, CUBLAS_VER_MINOR, CUBLAS_VER_PATCH};
+  *value = parts[type];
+  return CUBLAS_STATUS_SUCCESS;
+}
 const char* get_blas_status_string(cublasStatus_t status) {
   return status == CUBLAS_STATUS_SUCCESS ? "success" : "an emulated error";
 }

@@ -21,6 +21,11 @@ cusolverStatus_t set_solver_stream(cusolverDnHandle_t handle, cudaStream_t strea
   set_stream(handle, false, "cusolverDnSetStream", stream);
   return CUSOLVER_STATUS_SUCCESS;
 }
+cusolverStatus_t get_solver_property(libraryPropertyType type, int* value) {
+  const int parts[] = {CUSOLVER_VER_MAJOR, CUSOLVER_VER_MINOR, CUSOLVER_VER_PATCH};
+  *value = parts[type];
+  return CUSOLVER_STATUS_SUCCESS;
+}
 
 /// A Cholesky factor, as cuSOLVER leaves it: the other triangle has been its workspace, and so has all of a
 /// matrix that is not positive definite.

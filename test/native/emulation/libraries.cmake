@@ -13,7 +13,20 @@ target_link_libraries(libraries_test PRIVATE optnet_emulated_libraries Threads::
 add_library(optnet_deficient_cublas SHARED emulation/deficient_cublas.cpp)
 set_target_properties(optnet_deficient_cublas PROPERTIES PREFIX "" OUTPUT_NAME libcublas SUFFIX .so.13
                       LIBRARY_OUTPUT_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/deficient)
-add_test(NAME libraries COMMAND libraries_test $<TARGET_FILE_DIR:optnet_deficient_cublas>)
+foreach(library IN ITEMS cublas cusolver)
+  string(TOUPPER ${library} LIBRARY)
+  add_library(optnet_complete_${library} SHARED emulation/complete_library.cpp)
+  target_compile_definitions(optnet_complete_${library} PRIVATE OPTNET_COMPLETE_${LIBRARY})
+  target_include_directories(optnet_complete_${library} PRIVATE ../../native)
+  target_include_directories(optnet_complete_${library} SYSTEM PRIVATE ${OPTNET_CUDA_INCLUDE})
+  set_target_properties(optnet_complete_${library} PROPERTIES PREFIX "" OUTPUT_NAME lib${library}
+                        LIBRARY_OUTPUT_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/complete)
+  add_dependencies(libraries_test optnet_complete_${library})
+endforeach()
+set_target_properties(optnet_complete_cublas PROPERTIES SUFFIX .so.13)
+set_target_properties(optnet_complete_cusolver PROPERTIES SUFFIX .so.12)
+add_test(NAME libraries COMMAND libraries_test $<TARGET_FILE_DIR:optnet_deficient_cublas>
+                                               $<TARGET_FILE_DIR:optnet_complete_cublas>)
 add_dependencies(libraries_test optnet_deficient_cublas)
 
 add_test(NAME installed_libraries COMMAND libraries_test)

@@ -24,7 +24,7 @@ int current_device() {
 }  // namespace
 
 /// Work is done when it is called for, as the emulated runtime does it. What is wrong aborts the process.
-Failure load_libraries(std::shared_ptr<const Libraries>& out) {
+Failure load_libraries(std::shared_ptr<const Libraries>& out, std::vector<LibraryFile>* files) {
   static const bool set = [] {
     emulation::LibraryHooks hooks;
     hooks.is_device_pointer = is_device_pointer;
@@ -38,6 +38,10 @@ Failure load_libraries(std::shared_ptr<const Libraries>& out) {
     return failure;
   }
   out = set ? emulation::emulated_libraries() : nullptr;
+  if (out && files) {
+    files->push_back({"cuBLAS", "/emulated/libcublas.so", library_version(out->get_blas_property)});
+    files->push_back({"cuSOLVER", "/emulated/libcusolver.so", library_version(out->get_solver_property)});
+  }
   return {};
 }
 

@@ -3,6 +3,7 @@ set(OPTNET_CUDA AUTO CACHE STRING "The CUDA backend: AUTO (where nvcc and the he
 set_property(CACHE OPTNET_CUDA PROPERTY STRINGS AUTO ON OFF)
 set(OPTNET_CUDA_ARCHITECTURES release CACHE STRING
     "GPUs to compile for: release (what is published), all (those of gpu-kernels.md), native (this machine's), or CMake's list")
+option(OPTNET_CUDA_ORACLE "Compile the LU of the whole KKT matrix, which only tests use" ON)
 set(OPTNET_CUDA_OLDEST 12.8)
 # Machine code for each, and the newest as PTX too, from which a driver makes code for what comes later.
 set(OPTNET_CUDA_ALL 75-real 80-real 86-real 89-real 90-real 100-real 120)
@@ -80,6 +81,10 @@ function(optnet_cuda)
   target_compile_options(optnet_cuda PRIVATE
     $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20 --expt-relaxed-constexpr --compress-mode=size -Xcompiler=-Wall -Xptxas=-v>
     $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra>)
+  if(NOT OPTNET_CUDA_ORACLE)
+    set_source_files_properties(native/cuda/library_double.cu native/cuda/library_single.cu
+      PROPERTIES COMPILE_DEFINITIONS OPTNET_CUDA_WITHOUT_ORACLE)
+  endif()
   if(UNIX)
     set(launcher ${PROJECT_SOURCE_DIR}/cmake/keep-ptxas-output.sh ${CMAKE_CUDA_COMPILER_LAUNCHER})
     set_target_properties(optnet_cuda PROPERTIES CUDA_COMPILER_LAUNCHER "${launcher}")

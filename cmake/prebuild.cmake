@@ -15,18 +15,18 @@ set(CMAKE_SYSTEM_PROCESSOR ${OPTNET_MACHINE})
 set(CMAKE_CXX_COMPILER ${OPTNET_TRIPLE}-g++)
 set(CMAKE_CUDA_HOST_COMPILER ${OPTNET_TRIPLE}-g++)
 
-set(CMAKE_CXX_FLAGS_INIT "--sysroot=${OPTNET_SYSROOT}")
+# Not CMAKE_CXX_FLAGS, which cmake-js sets to its own.
+add_compile_options($<$<COMPILE_LANGUAGE:CXX>:--sysroot=${OPTNET_SYSROOT}>)
 # A cross compiler of Debian's looks for the C library's headers in a folder of its own first, sysroot or not. What it has
 # to keep are its headers of C++ and of the language.
 if(NOT OPTNET_TRIPLE MATCHES "^${CMAKE_HOST_SYSTEM_PROCESSOR}-")
   execute_process(COMMAND ${CMAKE_CXX_COMPILER} -x c++ -E -v /dev/null OUTPUT_QUIET ERROR_VARIABLE folders)
-  string(REGEX MATCHALL "\n /[^\n]+" folders "${folders}")
+  string(REGEX MATCHALL "\n /[^\n ]+" folders "${folders}")
   list(TRANSFORM folders STRIP)
-  list(FILTER folders INCLUDE REGEX "/c\\+\\+/|/gcc")
+  list(FILTER folders INCLUDE REGEX "/c[+][+]/|/[0-9]+/include$")
   list(APPEND folders ${OPTNET_SYSROOT}/usr/include/${OPTNET_TRIPLE} ${OPTNET_SYSROOT}/usr/include)
-  list(TRANSFORM folders PREPEND "-isystem ")
-  list(JOIN folders " " folders)
-  string(APPEND CMAKE_CXX_FLAGS_INIT " -nostdinc ${folders}")
+  list(TRANSFORM folders PREPEND "SHELL:-isystem ")
+  add_compile_options(-nostdinc ${folders})
 endif()
 set(CMAKE_CUDA_FLAGS_INIT "-Xcompiler=--sysroot=${OPTNET_SYSROOT}")
 # Debian's GCC looks into its own folders first, sysroot or not, unless these come before them.

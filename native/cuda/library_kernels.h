@@ -425,7 +425,9 @@ class LibraryForm {
 template <class T>
 const LibraryInstance& library_instance_of(const Plan& plan) {
   using B = LibraryBackend<T>;
+#ifndef OPTNET_CUDA_WITHOUT_ORACLE
   if (plan.oracle) return LibraryForm<B, FormKind::kFullKkt>::instance();
+#endif
   if (plan.condensed) return LibraryForm<B, FormKind::kCondensed>::instance();
   return LibraryForm<B, FormKind::kRangeSpace>::instance();
 }

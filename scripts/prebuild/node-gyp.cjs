@@ -17,6 +17,7 @@ const definitions = {
   OPTNET_MACHINE: machine,
   OPTNET_CUDA: cuda,
   OPTNET_CUDA_ARCHITECTURES: 'release',
+  OPTNET_CUDA_ORACLE: 'OFF',
 };
 const options = Object.entries(definitions).map(([name, value]) => `--CD${name}=${value}`);
 const common = ['--directory', root, '--out', path.join(folder, 'build'), '--arch', arch];

@@ -8,6 +8,7 @@ module.exports = {
   // What needs no device, is not about this one, or is about problems that a GPU leaves to the CPU.
   testPathIgnorePatterns: [
     '/test/cuda/',
+    '/test/docs/',
     '/test/experiments/',
     '/test/sudoku/(?!training)',
     '/test/instruction-sets',

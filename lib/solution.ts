@@ -170,7 +170,7 @@ export class QpSolution<D extends DType = DType, O extends Output = 'host'>
   readonly residuals: Residuals;
   /**
    * How far the set of active constraints is from changing: the least max(λᵢ, sᵢ) over all inequalities and bounds,
-   * [batch]. Infinity without any, NaN where a GPU solved. Where it is small, derivatives are sensitive to the data.
+   * [batch]. Infinity without any. Where it is small, derivatives are sensitive to the data.
    */
   readonly margin: Float64Array;
   readonly device: SolutionDevice;

@@ -13,7 +13,19 @@ const node = {
 };
 
 export default defineConfig(
-  { ignores: ['dist/', 'build/', 'prebuilds/', 'coverage/', 'runs/', '.cache/', '.gpu/', 'gpu-check-out/'] },
+  {
+    ignores: [
+      'dist/',
+      'build/',
+      'prebuilds/',
+      'coverage/',
+      'runs/',
+      '.cache/',
+      '.gpu/',
+      'gpu-check-out/',
+      'docs/api/',
+    ],
+  },
   js.configs.recommended,
   {
     files: ['**/*.{ts,mts}'],

@@ -9,7 +9,7 @@ module.exports = {
   testPathIgnorePatterns: [
     '/test/cli/', // its tests choose the addon themselves
     '/test/cuda/',
-    '/test/(experiments|package|types)/',
+    '/test/(docs|experiments|package|types)/',
     '/test/sudoku/(?!training)',
     '/test/instruction-sets',
     '/test/(bounds|derivatives|exactness|families|maros-meszaros|mixed-batch|reference).test',

@@ -42,6 +42,7 @@ export interface Upstream<D extends DType = DType> {
   readonly dobjective?: UpstreamGradient | null | undefined;
 }
 
+/** Options of `solution.backward`. */
 export interface BackwardOptions<
   W extends DatumName = DatumName,
   O extends Output = Output,

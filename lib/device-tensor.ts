@@ -19,6 +19,7 @@ export interface CudaArray<D extends DType = DType> {
   readonly pointer: bigint;
   /** Sizes, the batch first. */
   readonly shape: readonly number[];
+  /** The type of its elements. */
   readonly dtype: D;
   /** 'cuda:0' */
   readonly device: GpuName;
@@ -38,6 +39,7 @@ export let isDeviceTensor: (value: object) => value is DeviceTensor;
  * running keep the memory that they use.
  */
 export class DeviceTensor<D extends DType = DType> implements CudaArray<D>, Disposable {
+  /** The type of its elements. */
   readonly dtype: D;
   /** Sizes, the batch first. */
   readonly shape: readonly number[];
@@ -98,6 +100,7 @@ export class DeviceTensor<D extends DType = DType> implements CudaArray<D>, Disp
     this.#array = undefined;
   }
 
+  /** {@link DeviceTensor.dispose}, for `using`. */
   [Symbol.dispose](): void {
     this.dispose();
   }

@@ -15,6 +15,7 @@ export type DeviceRequest = 'auto' | 'cpu' | GpuRequest;
 /** What a solve can run on, or why it cannot. `usable` and `name` tell which it is. */
 export type Device = CpuDevice | GpuDevice | UnusableDevice;
 
+/** The CPU. */
 export interface CpuDevice {
   readonly name: 'cpu';
   readonly usable: true;
@@ -24,6 +25,7 @@ export interface CpuDevice {
   readonly threads: number;
 }
 
+/** A GPU that can be used. */
 export interface GpuDevice {
   readonly name: GpuName;
   readonly usable: true;
@@ -73,6 +75,7 @@ export interface CudaLibrary {
  */
 export type DeviceObstacle = 'noAddon' | Exclude<Obstacle, 'none'>;
 
+/** What cannot be used. */
 export interface UnusableDevice {
   /** 'cuda' where there is no GPU at all. */
   readonly name: 'cpu' | 'cuda' | GpuName;
@@ -94,17 +97,20 @@ export interface UnusableDevice {
 /** What a solution was computed on. */
 export type SolutionDevice = SolutionOnCpu | SolutionOnGpu;
 
+/** How the CPU solved. */
 export interface SolutionOnCpu {
   readonly name: 'cpu';
   /** Why this device, in one sentence. */
   readonly reason: string;
+  /** Whose registers the kernels use: 'avx512', 'avx2', 'sse2' or 'neon'. */
   readonly instructionSet: string;
-  /** How many of them worked on it. */
+  /** How many threads worked on it. */
   readonly threads: number;
   /** The kernels: 'packed' (several problems in a register), 'blocked' (large problems), or 'general' (without Q). */
   readonly backend: string;
 }
 
+/** How a GPU solved. */
 export interface SolutionOnGpu {
   readonly name: GpuName;
   /** Why this device, in one sentence. */

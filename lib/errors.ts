@@ -38,7 +38,9 @@ export type QpErrorCode =
 
 /** Every error that this package makes. A problem that does not converge is a status of its solution, not an error. */
 export class QpError extends Error {
+  /** 'QpError' */
   override readonly name = 'QpError';
+  /** What kind of mistake, or of failure, it is. */
   readonly code: QpErrorCode;
   /** The argument at fault, where one is: 'Q', 'tolerance', 'dz', … */
   declare readonly argument?: string;

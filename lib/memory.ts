@@ -5,7 +5,9 @@ import { QpError } from './errors.js';
 
 /** The typed array that holds the elements of each dtype. */
 export interface DataByDType {
+  /** Of double precision. */
   float64: Float64Array;
+  /** Of single precision. */
   float32: Float32Array;
 }
 

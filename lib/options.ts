@@ -56,7 +56,7 @@ export interface SyncSolveOptions<D extends DType = DType, O extends Output = 'h
   /**
    * Solve once more, with the constraints that the iterates show to be active as equations (default true): the solution
    * is then exact up to rounding, and so are its derivatives. Where this does not improve on the iterates, they stay;
-   * `solution.derivative` says which it was. A GPU does not polish yet.
+   * `solution.derivative` says which it was. Never in float32, precision 'single'.
    */
   readonly polish?: boolean | undefined;
   /**

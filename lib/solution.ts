@@ -65,16 +65,17 @@ export type Certificate<D extends DType = DType> = PrimalInfeasibility<D> | Dual
  * 0 ≤ −1 of them.
  */
 export interface PrimalInfeasibility<D extends DType = DType> {
+  /** No z satisfies the constraints. */
   readonly kind: 'primalInfeasible';
-  /** [m] */
+  /** λ of Gz ≤ h, [m]. */
   readonly lambda: DataByDType[D];
-  /** [q] */
+  /** ν of Az = b, [q]. */
   readonly nu: DataByDType[D];
-  /** [m], like the next two without elements where the bound was not given. */
+  /** λ_gl of gl ≤ Gz, [m]; like the next two without elements where the bound was not given. */
   readonly lambdaGl: DataByDType[D];
-  /** [n] */
+  /** λ_lb of lb ≤ z, [n]. */
   readonly lambdaLb: DataByDType[D];
-  /** [n] */
+  /** λ_ub of z ≤ ub, [n]. */
   readonly lambdaUb: DataByDType[D];
 }
 
@@ -83,8 +84,9 @@ export interface PrimalInfeasibility<D extends DType = DType> {
  * dⱼ ≥ 0 where lbⱼ is, ≤ 0 where ubⱼ is. From any z that satisfies the constraints, the objective falls along it for ever.
  */
 export interface DualInfeasibility<D extends DType = DType> {
+  /** The objective has no lower bound. */
   readonly kind: 'dualInfeasible';
-  /** [n] */
+  /** d, [n]. */
   readonly direction: DataByDType[D];
 }
 
@@ -167,13 +169,16 @@ export class QpSolution<D extends DType = DType, O extends Output = 'host'>
   readonly objective: Float64Array;
   /** Interior-point iterations, [batch]. */
   readonly iterations: Int32Array;
+  /** How well the optimality conditions hold. */
   readonly residuals: Residuals;
   /**
    * How far the set of active constraints is from changing: the least max(λᵢ, sᵢ) over all inequalities and bounds,
-   * [batch]. Infinity without any, NaN where a GPU solved. Where it is small, derivatives are sensitive to the data.
+   * [batch]. Infinity without any. Where it is small, derivatives are sensitive to the data.
    */
   readonly margin: Float64Array;
+  /** What it was computed on, and why there. */
   readonly device: SolutionDevice;
+  /** Where the time of the call went. */
   readonly timings: Timings;
 
   readonly #problem: SolvedProblem;
@@ -366,10 +371,12 @@ export class QpSolution<D extends DType = DType, O extends Output = 'host'>
     this.#factorization = undefined;
   }
 
+  /** {@link QpSolution.dispose}, for `using`. */
   [Symbol.dispose](): void {
     this.dispose();
   }
 
+  /** {@link QpSolution.dispose}, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     this.dispose();
     return Promise.resolve();

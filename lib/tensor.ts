@@ -12,6 +12,7 @@ export type { DType, DataByDType, NumberArray } from './memory.js';
 
 /** A dense array with a shape. Plain data: any object with these three properties is one. */
 export interface Tensor<D extends DType = DType> {
+  /** The type of its elements. */
   readonly dtype: D;
   /** Sizes, the batch first. Empty for a single number. */
   readonly shape: readonly number[];
@@ -21,8 +22,11 @@ export interface Tensor<D extends DType = DType> {
 
 /** What can stand for a tensor: `dtype` may be left to the data, and the data may be a plain list of numbers. */
 export interface TensorLike<D extends DType = DType> {
+  /** By default that of the data. */
   readonly dtype?: D | undefined;
+  /** Sizes, the batch first. */
   readonly shape: readonly number[];
+  /** The elements in row-major order. */
   readonly data: DataByDType[D] | readonly number[];
 }
 

@@ -23,14 +23,23 @@ export type QpLayerDatum = tfjs.Tensor | QpDatum;
 
 /** The data of a batch of problems, in the shapes of {@link QpProblem}. */
 export interface QpLayerData {
+  /** [n, n] or [batch, n, n]. */
   readonly Q?: QpLayerDatum | null | undefined;
+  /** [n] or [batch, n]. */
   readonly p: QpLayerDatum;
+  /** [m, n] or [batch, m, n]. */
   readonly G?: QpLayerDatum | null | undefined;
+  /** [m] or [batch, m]. */
   readonly h?: QpLayerDatum | null | undefined;
+  /** [q, n] or [batch, q, n]. */
   readonly A?: QpLayerDatum | null | undefined;
+  /** [q] or [batch, q]. */
   readonly b?: QpLayerDatum | null | undefined;
+  /** [m] or [batch, m]. */
   readonly gl?: QpLayerDatum | null | undefined;
+  /** [n] or [batch, n]. */
   readonly lb?: QpLayerDatum | null | undefined;
+  /** [n] or [batch, n]. */
   readonly ub?: QpLayerDatum | null | undefined;
 }
 

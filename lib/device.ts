@@ -53,6 +53,7 @@ export interface GpuDevice {
 
 /** A library of CUDA's that was found. */
 export interface CudaLibrary {
+  /** 'cuBLAS' or 'cuSOLVER'. */
   readonly name: 'cuBLAS' | 'cuSOLVER';
   /** The file. */
   readonly path: string;
@@ -73,7 +74,16 @@ export interface CudaLibrary {
  * - `tooOld`: the GPU is older than what works
  * - `forbidden`: its administrator has forbidden computing on it
  */
-export type DeviceObstacle = 'noAddon' | Exclude<Obstacle, 'none'>;
+export type DeviceObstacle =
+  | 'noAddon'
+  | 'noBackend'
+  | 'noDriver'
+  | 'noGpu'
+  | 'driverTooOld'
+  | 'driverFails'
+  | 'noAnswer'
+  | 'tooOld'
+  | 'forbidden';
 
 /** What cannot be used. */
 export interface UnusableDevice {
@@ -167,7 +177,7 @@ function describeUnusable(info: GpuInfo): UnusableDevice {
     name: gpu === '' ? 'cuda' : gpuName(info.ordinal),
     usable: false,
     reason: sentence(info.reason),
-    obstacle: info.obstacle as DeviceObstacle,
+    obstacle: info.obstacle as Exclude<Obstacle, 'none'>,
     ...(gpu === '' ? {} : { gpu }),
     ...(driverVersion === 0 ? {} : { driver: versionName(driverVersion) }),
     ...(driverRelease === '' ? {} : { driverRelease }),

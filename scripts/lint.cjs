@@ -1,5 +1,5 @@
 'use strict';
-// `npm run lint`: eslint, prettier, clang-format and clang-tidy. With --fix (`npm run format`): formats in place.
+// `npm run lint`: eslint, typedoc, prettier, clang-format and clang-tidy. With --fix (`npm run format`): formats in place.
 const { spawn } = require('node:child_process');
 const fs = require('node:fs');
 const os = require('node:os');
@@ -21,7 +21,11 @@ runAll(checks).then((failed) => {
 });
 
 function linters() {
-  return [nodeTool('eslint', 'eslint/bin/eslint.js', ['.', '--max-warnings', '0'])];
+  return [
+    nodeTool('eslint', 'eslint/bin/eslint.js', ['.', '--max-warnings', '0']),
+    // What users can call, and has no comment or a link that leads nowhere.
+    nodeTool('typedoc', 'typedoc/bin/typedoc', ['--emit', 'none']),
+  ];
 }
 
 function formatters(prettierMode, clangFormatMode) {

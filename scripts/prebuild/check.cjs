@@ -149,22 +149,27 @@ function checkSystem(work, tarballs, { suite, arch }) {
 /** Debian's smallest system, with libstdc++. */
 function ensureTree(suite, arch) {
   const tree = path.join(root, '.cache', 'systems', `${suite}-${arch}`);
-  const done = path.join(tree, 'srv');
-  if (fs.existsSync(done)) return tree;
+  if (fs.existsSync(tree)) return tree;
+  const unfinished = `${tree}.unfinished`;
+  fs.rmSync(unfinished, { recursive: true, force: true });
   fs.mkdirSync(path.dirname(tree), { recursive: true });
   step(`Making a Debian ${suite} for ${arch}`, () => {
-    const { debian } = TARGETS[arch];
     // What is for another processor cannot be configured here; unpacked, its libraries are in place.
     const foreign = arch === os.arch() ? [] : ['--foreign'];
-    const options = ['--variant=minbase', `--arch=${debian}`, '--include=libstdc++6', ...foreign];
-    run('debootstrap', [...options, suite, tree]);
+    const options = [
+      '--variant=minbase',
+      `--arch=${TARGETS[arch].debian}`,
+      '--include=libstdc++6',
+      ...foreign,
+    ];
+    run('debootstrap', [...options, suite, unfinished]);
     if (foreign.length > 0) {
-      const archives = path.join(tree, 'var', 'cache', 'apt', 'archives');
+      const archives = path.join(unfinished, 'var', 'cache', 'apt', 'archives');
       const [file] = fs.readdirSync(archives).filter((one) => one.startsWith('libstdc++6_'));
-      run('dpkg-deb', ['-x', path.join(archives, file), tree]);
+      run('dpkg-deb', ['-x', path.join(archives, file), unfinished]);
     }
   });
-  fs.mkdirSync(done, { recursive: true });
+  fs.renameSync(unfinished, tree);
   return tree;
 }
 

@@ -176,8 +176,9 @@ function ensureTree(suite, arch) {
 function runInside(tree) {
   fs.copyFileSync(fs.realpathSync(process.execPath), path.join(tree, 'usr', 'bin', 'node'));
   const npm = path.join(fs.realpathSync(run('which', ['npm']).trim()), '..', '..');
-  fs.cpSync(npm, path.join(tree, 'usr', 'lib', 'npm'), { recursive: true });
-  const env = { PATH: '/usr/bin:/bin', HOME: '/tmp' };
+  fs.rmSync(path.join(tree, 'usr', 'lib', 'npm'), { recursive: true, force: true });
+  fs.cpSync(npm, path.join(tree, 'usr', 'lib', 'npm'), { recursive: true, verbatimSymlinks: true });
+  const env = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', HOME: '/tmp' };
   return (args) =>
     run('chroot', [tree, '/bin/sh', '-c', 'cd /srv/project && exec /usr/bin/node "$@"', 'sh', ...args], {
       env,

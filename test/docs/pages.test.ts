@@ -14,6 +14,7 @@ import path from 'node:path';
 
 import ts from 'typescript';
 
+import { commandUsage } from '../../lib/cli/usage.js';
 import { gpu } from '../support/devices.js';
 import { root } from '../support/node.js';
 import { agrees, pages, parse, readPage, sectionsOf } from '../support/pages.js';
@@ -197,9 +198,6 @@ const { scripts } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'ut
   scripts: Record<string, string>;
 };
 
-/** Commands that are there once the package is installed. */
-const ofThePackage = ['doctor', 'bench'];
-
 /** Of the system, in the remedies of docs/troubleshooting.md. */
 const ofTheSystem =
   /^(apt install|apk add|pip install|conda install|nvidia-smi|ldd --version|(export )?OPTNET_CUDA_LIBRARIES=)( |\/|$)/;
@@ -214,7 +212,7 @@ function isKnown(command: string): boolean {
         if (['test', 'start'].includes(word)) return word in scripts;
         return ['install', 'rebuild', 'ci'].includes(word);
       case 'npx':
-        return word === 'optnet' && ofThePackage.includes(args[1]!);
+        return word === 'optnet' && args[1]! in commandUsage;
       case 'node':
         return existsSync(path.join(root, word)) || /^[a-z-]+\.m?js$/.test(word);
       default:

@@ -60,7 +60,7 @@ function isOurs(file) {
 }
 
 function cppSources() {
-  return ['native', 'test/native', 'scripts/bench', 'scripts/cuda'].flatMap((folder) => {
+  return ['native', 'test/native', 'scripts/bench', 'scripts/cuda', 'scripts/prebuild'].flatMap((folder) => {
     const directory = path.join(root, folder);
     if (!fs.existsSync(directory)) return [];
     const names = fs.readdirSync(directory, { recursive: true });

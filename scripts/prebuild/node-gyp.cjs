@@ -11,7 +11,7 @@ const { OPTNET_PREBUILD_FOLDER: folder, OPTNET_PREBUILD_ARCH: arch, OPTNET_SYSRO
 const { triple, machine, cuda } = TARGETS[arch];
 
 const definitions = {
-  CMAKE_TOOLCHAIN_FILE: path.join(root, 'cmake', 'prebuild.cmake'),
+  CMAKE_TOOLCHAIN_FILE: path.join(__dirname, 'toolchain.cmake'),
   OPTNET_SYSROOT: sysroot,
   OPTNET_TRIPLE: triple,
   OPTNET_MACHINE: machine,

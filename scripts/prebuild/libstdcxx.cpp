@@ -1,4 +1,4 @@
-// What this machine's C++ headers call and the C++ library of the oldest system (cmake/prebuild.cmake) does not have yet:
+// What this machine's C++ headers call and the C++ library of the oldest system (targets.cjs) does not have yet:
 // linked into published addons, as the linker finds it nowhere else.
 #include <new>
 

@@ -1,5 +1,5 @@
-// What this machine's C++ headers call and the C++ library of the oldest system (targets.cjs) does not have yet:
-// linked into published addons, as the linker finds it nowhere else.
+// What this machine's C++ headers call and the C++ library of the oldest system (targets.cjs) does not have
+// yet: linked into published addons, as the linker finds it nowhere else.
 #include <new>
 
 namespace std {

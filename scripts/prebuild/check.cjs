@@ -7,7 +7,7 @@ const os = require('node:os');
 const path = require('node:path');
 const { parseArgs } = require('node:util');
 const { root, run, SetupError, step } = require('../setup/run.cjs');
-const { ensure } = require('../setup/system.cjs');
+const { ensureProgram } = require('../setup/system.cjs');
 const { ensureTypeScript } = require('../setup/typescript.cjs');
 const { requirements, unmet } = require('./symbols.cjs');
 const { OLDEST, TARGETS } = require('./targets.cjs');
@@ -35,15 +35,8 @@ console.log(JSON.stringify([required - start, performance.now() - required]));
 
 function main() {
   const { source } = parseArgs({ options: { source: { type: 'boolean', default: false } } }).values;
-  ensure(
-    ['debootstrap', 'qemu-aarch64-static'].map((name) => ({
-      name,
-      found: () => fs.existsSync(`/usr/sbin/${name}`) || fs.existsSync(`/usr/bin/${name}`),
-      apt: name.replace('aarch64', 'user'),
-      dnf: name,
-      brew: name,
-    })),
-  );
+  ensureProgram('debootstrap');
+  ensureProgram('qemu-aarch64-static', 'qemu-user-static');
   ensureTypeScript();
   const work = fs.mkdtempSync(path.join(os.tmpdir(), 'optnet-check-'));
   try {

@@ -4,8 +4,8 @@
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
-const { root, run, SetupError, probe, step } = require('../setup/run.cjs');
-const { ensure } = require('../setup/system.cjs');
+const { root, run, SetupError, step } = require('../setup/run.cjs');
+const { ensureProgram } = require('../setup/system.cjs');
 const { OLDEST } = require('./targets.cjs');
 
 const PACKAGES = [
@@ -19,9 +19,7 @@ const PACKAGES = [
 ];
 
 function ensureCompiler({ triple }) {
-  const compiler = `${triple}-g++`;
-  const name = `g++-${triple.replaceAll('_', '-')}`;
-  ensure([{ name: compiler, found: () => probe(compiler, ['--version']), apt: name, dnf: name, brew: name }]);
+  ensureProgram(`${triple}-g++`, `g++-${triple.replaceAll('_', '-')}`);
 }
 
 /** The folder of them, made when there is none, or OPTNET_SYSROOT. */
@@ -29,15 +27,7 @@ function ensureSysroot(arch, { debian, triple }) {
   if (process.env.OPTNET_SYSROOT) return process.env.OPTNET_SYSROOT;
   const sysroot = path.join(root, '.cache', 'sysroot', `${OLDEST.suite}-${arch}`);
   if (fs.existsSync(sysroot)) return sysroot;
-  ensure([
-    {
-      name: 'debootstrap',
-      found: () => probe('debootstrap', ['--version']),
-      apt: 'debootstrap',
-      dnf: 'debootstrap',
-      brew: 'debootstrap',
-    },
-  ]);
+  ensureProgram('debootstrap');
   step(`Fetching the libraries of Debian ${OLDEST.suite} for ${arch}`, () => {
     const work = fs.mkdtempSync(path.join(os.tmpdir(), 'optnet-sysroot-'));
     try {

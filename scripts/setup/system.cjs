@@ -58,6 +58,12 @@ function ensureLintTools() {
   ensure(LINT_TOOLS);
 }
 
+/** A program, from a package that is called like it in every package manager, or `source`. */
+function ensureProgram(name, source = name) {
+  const found = () => probe(name, ['--version']);
+  ensure([{ name, found, apt: source, dnf: source, brew: source }]);
+}
+
 /** Installs what is missing where that needs nobody's leave, else says with what command to do it. */
 function ensure(tools) {
   const missing = tools.filter((tool) => !tool.found());
@@ -130,9 +136,9 @@ function compare(a, b) {
 module.exports = {
   checkNode,
   clangTool,
-  ensure,
   ensureBuildTools,
   ensureLintTools,
+  ensureProgram,
   missingBuildTools,
   toolVersions,
 };

@@ -16,15 +16,23 @@ export interface Packed {
   installed: string;
 }
 
+/** What npm packs of a folder, as it is: nothing is compiled for it. */
+export function npmPack(
+  folder: string,
+  destination: string,
+): { filename: string; files: { path: string }[] } {
+  const args = ['pack', '--json', '--ignore-scripts', '--pack-destination', destination, folder];
+  const npm = process.env.npm_execpath;
+  const run = (command: string, given: string[]) =>
+    execFileSync(command, given, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+  const output = npm === undefined ? run('npm', args) : run(process.execPath, [npm, ...args]);
+  return (JSON.parse(output) as [ReturnType<typeof npmPack>])[0];
+}
+
 /** Packs dist/ as it is, which the tests have compiled before. */
 export function packPackage(): Packed {
   const folder = mkdtempSync(path.join(tmpdir(), 'optnet-packed-'));
-  const arguments_ = ['pack', '--json', '--ignore-scripts', '--pack-destination', folder];
-  const npm = process.env.npm_execpath;
-  const run = (command: string, args: string[]) =>
-    execFileSync(command, args, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
-  const output = npm === undefined ? run('npm', arguments_) : run(process.execPath, [npm, ...arguments_]);
-  const [{ filename, files }] = JSON.parse(output) as [{ filename: string; files: { path: string }[] }];
+  const { filename, files } = npmPack(root, folder);
   const tarball = path.join(folder, filename);
   const consumer = path.join(folder, 'consumer');
   const installed = path.join(consumer, 'node_modules/optnet');

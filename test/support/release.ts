@@ -15,6 +15,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 
 import { root } from './node.js';
+import { npmPack } from './packed.js';
 
 /** Where node-gyp-build looks for the addon of this machine. */
 export const addonPath = path.join('prebuilds', `${process.platform}-${process.arch}`, 'optnet.glibc.node');
@@ -84,13 +85,7 @@ export class Workbench {
   }
 
   #pack(folder: string): string {
-    const args = ['pack', '--json', '--ignore-scripts', '--pack-destination', this.folder, folder];
-    const output = execFileSync(process.execPath, [this.#npm, ...args], {
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'ignore'],
-    });
-    const [{ filename }] = JSON.parse(output) as [{ filename: string }];
-    return path.join(this.folder, filename);
+    return path.join(this.folder, npmPack(folder, this.folder).filename);
   }
 }
 

@@ -228,7 +228,7 @@ describe.each(shapes)('on the paper’s generator at the default tolerance, %s',
   it('gradients are right to 1e-9, and in the middle as good as by elimination', () => {
     const { decided } = measured;
     expectWithin(worst(decided.map(({ errors }) => errors.gradients)), 1e-9);
-    // At most 1.2 times was seen.
+    // At most 1.2 times as much was seen.
     const losses = decided.map(({ errors, rounding, elimination }) =>
       ratios(errors.gradients, larger(rounding.gradients, elimination)),
     );

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <cstddef>
+#include <numeric>
 #include <utility>
 #include <vector>
 
@@ -12,10 +13,11 @@
 namespace optnet::test {
 
 /// P M = L U in place.
-class LongLu {
+template <class Real>
+class Lu {
  public:
-  explicit LongLu(std::size_t size) : n_(size), a_(size * size), row_(size) {}
-  long double& at(std::size_t i, std::size_t j) { return a_[i * n_ + j]; }
+  explicit Lu(std::size_t size) : n_(size), a_(size * size), row_(size) {}
+  Real& at(std::size_t i, std::size_t j) { return a_[i * n_ + j]; }
 
   void factor() {
     for (std::size_t i = 0; i < n_; ++i) row_[i] = i;
@@ -25,16 +27,16 @@ class LongLu {
         if (std::fabs(at(row_[i], k)) > std::fabs(at(row_[pivot], k))) pivot = i;
       }
       std::swap(row_[k], row_[pivot]);
-      const long double* top = &at(row_[k], 0);
+      const Real* top = &at(row_[k], 0);
       for (std::size_t i = k + 1; i < n_; ++i) {
-        long double* row = &at(row_[i], 0);
-        const long double factor = row[k] /= top[k];
+        Real* row = &at(row_[i], 0);
+        const Real factor = row[k] /= top[k];
         for (std::size_t j = k + 1; j < n_; ++j) row[j] -= factor * top[j];
       }
     }
   }
-  std::vector<long double> solve(const std::vector<long double>& right) const {
-    std::vector<long double> x(n_);
+  std::vector<Real> solve(const std::vector<Real>& right) const {
+    std::vector<Real> x(n_);
     for (std::size_t i = 0; i < n_; ++i) {
       x[i] = right[row_[i]];
       for (std::size_t j = 0; j < i; ++j) x[i] -= a_[row_[i] * n_ + j] * x[j];
@@ -48,7 +50,7 @@ class LongLu {
 
  private:
   std::size_t n_;
-  std::vector<long double> a_;
+  std::vector<Real> a_;
   std::vector<std::size_t> row_;
 };
 
@@ -81,11 +83,40 @@ class ExactSolution {
 
   /// dz, dλ, dν of solver/solve.h's adjoint for the gradients gz, gλ, gν, one after the other.
   std::vector<long double> adjoint(const double* gz, const double* glambda, const double* gnu) const {
-    std::vector<long double> right(n_ + rows_.size() + q_);
-    for (std::size_t j = 0; j < n_; ++j) right[j] = -gz[j];
-    for (std::size_t r = 0; r < rows_.size(); ++r) right[n_ + r] = -glambda[rows_[r]];
-    for (std::size_t k = 0; k < q_; ++k) right[n_ + rows_.size() + k] = -gnu[k];
-    return spread(kkt_.solve(right));
+    return spread(kkt_.solve(adjoint_right<long double>(gz, glambda, gnu)));
+  }
+
+  /// The same as float64 has it by elimination: with C the rows, CQ⁻¹Cᵀ y = CQ⁻¹g − c, x = Q⁻¹(g − Cᵀy).
+  std::vector<double> eliminated_adjoint(const double* gz, const double* glambda, const double* gnu) const {
+    const std::vector<double> right = adjoint_right<double>(gz, glambda, gnu);
+    const std::size_t rows = right.size() - n_;
+    Lu<double> Q(n_), reduced(rows);
+    for (std::size_t j = 0; j < n_; ++j) {
+      for (std::size_t k = 0; k < n_; ++k) Q.at(j, k) = Q_[j * n_ + k];
+    }
+    Q.factor();
+    std::vector<double> x = Q.solve({right.begin(), right.begin() + static_cast<std::ptrdiff_t>(n_)});
+    std::vector<double> c(rows);
+    std::vector<std::vector<double>> eliminated;
+    for (std::size_t r = 0; r < rows; ++r) {
+      const double* row = constraint(r);
+      c[r] = std::inner_product(row, row + n_, x.data(), -right[n_ + r]);
+      eliminated.push_back(Q.solve({row, row + n_}));
+    }
+    // Not made symmetric: the rows hold for x as this has Q⁻¹Cᵀ, errors and all.
+    for (std::size_t r = 0; r < rows; ++r) {
+      const double* row = constraint(r);
+      for (std::size_t k = 0; k < rows; ++k) {
+        reduced.at(r, k) = std::inner_product(row, row + n_, eliminated[k].data(), 0.0);
+      }
+    }
+    reduced.factor();
+    const std::vector<double> y = reduced.solve(c);
+    for (std::size_t r = 0; r < rows; ++r) {
+      for (std::size_t j = 0; j < n_; ++j) x[j] -= eliminated[r][j] * y[r];
+    }
+    x.insert(x.end(), y.begin(), y.end());
+    return spread(x);
   }
 
  private:
@@ -93,11 +124,26 @@ class ExactSolution {
   const double *Q_, *p_, *G_, *h_, *A_, *b_;
   std::vector<bool> active_;
   std::vector<std::size_t> rows_;
-  LongLu kkt_{0};
+  Lu<long double> kkt_{0};
+
+  /// Row r of the equations: the active rows of G, then A.
+  const double* constraint(std::size_t r) const {
+    return r < rows_.size() ? G_ + rows_[r] * n_ : A_ + (r - rows_.size()) * n_;
+  }
+
+  template <class Real>
+  std::vector<Real> adjoint_right(const double* gz, const double* glambda, const double* gnu) const {
+    std::vector<Real> right(n_ + rows_.size() + q_);
+    for (std::size_t j = 0; j < n_; ++j) right[j] = -gz[j];
+    for (std::size_t r = 0; r < rows_.size(); ++r) right[n_ + r] = -glambda[rows_[r]];
+    for (std::size_t k = 0; k < q_; ++k) right[n_ + rows_.size() + k] = -gnu[k];
+    return right;
+  }
 
   /// Of a solution with λ of the active rows only: all of λ.
-  std::vector<long double> spread(const std::vector<long double>& x) const {
-    std::vector<long double> out(n_ + m_ + q_);
+  template <class Real>
+  std::vector<Real> spread(const std::vector<Real>& x) const {
+    std::vector<Real> out(n_ + m_ + q_);
     for (std::size_t j = 0; j < n_; ++j) out[j] = x[j];
     for (std::size_t r = 0; r < rows_.size(); ++r) out[n_ + rows_[r]] = x[n_ + r];
     for (std::size_t k = 0; k < q_; ++k) out[n_ + m_ + k] = x[n_ + rows_.size() + k];
@@ -110,7 +156,7 @@ class ExactSolution {
       if (active_[i]) rows_.push_back(i);
     }
     const std::size_t size = n_ + rows_.size() + q_;
-    kkt_ = LongLu(size);
+    kkt_ = Lu<long double>(size);
     std::vector<long double> right(size);
     for (std::size_t j = 0; j < n_; ++j) {
       for (std::size_t k = 0; k < n_; ++k) kkt_.at(j, k) = Q_[j * n_ + k];

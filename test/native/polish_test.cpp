@@ -71,6 +71,11 @@ double error(const double* actual, const long double* exact, std::size_t count) 
   return static_cast<double>(worst / size);
 }
 
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
 void exact_on_the_papers_problems(int n, int m, int q, std::size_t batch, Precision precision, unsigned seed,
                                   double tolerance = 1e-8) {
   const GeneratedBatch generated(batch, n, m, q, seed);
@@ -81,7 +86,7 @@ void exact_on_the_papers_problems(int n, int m, int q, std::size_t batch, Precis
   const Solved solved(problem, settings);
   const auto N = static_cast<std::size_t>(n), M = static_cast<std::size_t>(m),
              K = static_cast<std::size_t>(q);
-  std::vector<double> of_gradients;
+  std::vector<double> of_gradients, of_elimination;
   double worst_solution = 0, least_margin = 1e30;
   std::size_t on_path = 0, narrow = 0;
   for (std::size_t i = 0; i < batch; ++i) {
@@ -106,22 +111,34 @@ void exact_on_the_papers_problems(int n, int m, int q, std::size_t batch, Precis
     CHECK_CLOSE(solved.out.margin[i], margin, 1e-10);
     const std::vector<long double> adjoint =
         exact.adjoint(&solved.gz[i * N], &solved.glambda[i * M], &solved.gnu[i * K]);
-    of_gradients.push_back(std::max({error(&solved.dz[i * N], adjoint.data(), N),
-                                     error(&solved.dlambda[i * M], adjoint.data() + N, M),
-                                     error(&solved.dnu[i * K], adjoint.data() + N + M, K)}));
+    const auto of_adjoint = [&](const double* dz, const double* dlambda, const double* dnu) {
+      return std::max({error(dz, adjoint.data(), N), error(dlambda, adjoint.data() + N, M),
+                       error(dnu, adjoint.data() + N + M, K)});
+    };
+    of_gradients.push_back(of_adjoint(&solved.dz[i * N], &solved.dlambda[i * M], &solved.dnu[i * K]));
+    const std::vector<double> eliminated =
+        exact.eliminated_adjoint(&solved.gz[i * N], &solved.glambda[i * M], &solved.gnu[i * K]);
+    of_elimination.push_back(of_adjoint(&eliminated[0], &eliminated[N], &eliminated[N + M]));
     CHECK(of_solution <= 1e-10);
     CHECK(of_gradients.back() <= 1e-9);
   }
-  std::sort(of_gradients.begin(), of_gradients.end());
-  const double median = of_gradients[of_gradients.size() / 2];
-  CHECK(median <= 1e-12);
+  // What float64 loses of these problems without the solver, whatever their condition: each instruction set
+  // orders its sums in another way, and so has other errors of that size (at most 0.8 of it in the middle).
+  CHECK(median(of_gradients) <= 3 * median(of_elimination));
+  // Where it loses much, the adjoint is refined (to a fortieth and less in the middle).
+  std::vector<double> left;
+  for (std::size_t i = 0; i < of_elimination.size(); ++i) {
+    if (of_elimination[i] > 1e-11) left.push_back(of_gradients[i] / of_elimination[i]);
+  }
+  if (left.size() > 4) CHECK(median(left) <= 0.1);
   if (std::getenv("OPTNET_TABLE")) {
     std::printf(
-        "(%d,%d,%d) x %zu precision %d: solution %.1e, gradients median %.1e worst %.1e, least margin %.1e, "
-        "narrow %zu, "
-        "central path %zu\n",
-        n, m, q, batch, static_cast<int>(precision), worst_solution, median, of_gradients.back(),
-        least_margin, narrow, on_path);
+        "(%d,%d,%d) x %zu precision %d: solution %.1e, gradients median %.1e worst %.1e, by elimination "
+        "%.1e, "
+        "left of it %.1e in %zu, least margin %.1e, narrow %zu, central path %zu\n",
+        n, m, q, batch, static_cast<int>(precision), worst_solution, median(of_gradients),
+        *std::max_element(of_gradients.begin(), of_gradients.end()), median(of_elimination),
+        left.empty() ? 0 : median(left), left.size(), least_margin, narrow, on_path);
   }
 }
 

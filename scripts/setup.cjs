@@ -6,6 +6,7 @@ const { checkNode, ensureLintTools } = require('./setup/system.cjs');
 const { ensurePackages } = require('./setup/packages.cjs');
 const { ensureNative } = require('./setup/native.cjs');
 const { ensureTypeScript } = require('./setup/typescript.cjs');
+const { ensureDisassembler } = require('./cuda/disassembler.cjs');
 
 /** `tests`: build the C++ tests too. `lint`: get the tools that lint needs too. Ends the process where it fails. */
 function setup({ tests = false, lint = false } = {}) {
@@ -13,6 +14,7 @@ function setup({ tests = false, lint = false } = {}) {
     checkNode(require(path.join(root, 'package.json')).engines.node);
     ensurePackages();
     ensureNative({ tests });
+    if (tests) ensureDisassembler();
     ensureTypeScript();
     if (lint) ensureLintTools();
   } catch (error) {

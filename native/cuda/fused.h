@@ -47,6 +47,11 @@ struct Places {
   InPlace in_place;
   B b;
   Workplace<B, kKind> work;
+  // Of the adjoint: its gradients are replaced by what is drawn from them. Where it may be refined, what the
+  // iterates were kept in serves that.
+  static constexpr bool kRefines = kRefinesAdjoint<B, kKind>;
+  T *gz, *gnu;
+  T* rounding = nullptr;  ///< of solves with the kept factors, one number
 
   OPTNET_FUNCTION Places(const Plan& plan, const TeamMemory& memory)
       : shared(memory.shared),
@@ -62,6 +67,9 @@ struct Places {
     data.b = B::vector(vectors, plan.d.q);
     data.G_norm = B::vector(vectors, plan.d.m);
     data.A_norm = B::vector(vectors, plan.d.q);
+    gz = kRefines ? B::vector(vectors, plan.d.n) : work.x.z;
+    gnu = kRefines ? B::vector(vectors, plan.d.q) : work.x.nu;
+    if (kRefines) rounding = B::vector(kept, 1);
   }
 
   /// TeamBackend's block and partial results, which all threads write and read most.
@@ -203,7 +211,27 @@ OPTNET_DEVICE void store_results(const Places& at, const Report<B>& report, cons
       static_cast<std::uint8_t>(report.solved                                 ? Status::kSolved
                                 : iterations >= batch.settings.max_iterations ? Status::kMaxIterations
                                                                               : Status::kNumericalError);
+  if (Places::kRefines) at.rounding[0] = report.rounding;
   if (!report.definite) atomicMin(batch.indefinite, batch.first + i);
+}
+
+/// The adjoint of problem i, from the factors that `solve` left behind, between the arrays of the call.
+template <class B, FormKind kKind, class Places>
+OPTNET_DEVICE void draw_adjoint(Places& at, const AdjointArguments& batch, std::size_t i) {
+  auto& work = at.work;
+  auto *const glambda = work.v.ds, *const dlambda = work.v.dlambda;
+  at.load_row(batch.gz, i, work.d.n, at.gz);
+  at.load_row(batch.glambda, i, work.d.m, glambda);
+  at.load_row(batch.gnu, i, work.d.q, at.gnu);
+  if constexpr (Places::kRefines) {
+    const bool coarse = work.data.Q.data && is_coarse<B>(at.rounding[0], work.d.n);
+    refined_adjoint(at.b, work, at.gz, glambda, at.gnu, dlambda, coarse);
+  } else {
+    adjoint(at.b, work, at.gz, glambda, at.gnu, dlambda);
+  }
+  at.store_row(at.gz, batch.dz, i, work.d.n);
+  at.store_row(dlambda, batch.dlambda, i, work.d.m);
+  at.store_row(at.gnu, batch.dnu, i, work.d.q);
 }
 
 template <class Team, class B, FormKind kKind>
@@ -233,22 +261,10 @@ OPTNET_GLOBAL void OPTNET_LAUNCH_BOUNDS(kMostThreads<Team>, kResidentBlocks<Team
   const std::size_t i = problem_of_team<Team>(plan);
   if (i >= static_cast<std::size_t>(batch.batch)) return;
   const TeamMemory memory = memory_of_team<Team>(plan, batch, i, plan.fast.reduced);
-  auto& at = make_for_team<Team, Places<B, kKind>>(memory.fast, plan, memory, [&](auto& made) {
-    if (plan.condensed) made.point_at_matrices(batch.Q, batch.G, batch.A, i);
-  });
-  const Dimensions& d = plan.d;
+  auto& at = make_for_team<Team, Places<B, kKind>>(
+      memory.fast, plan, memory, [&](auto& made) { made.point_at_matrices(batch.Q, batch.G, batch.A, i); });
   if (plan.condensed) at.measure_matrices();
-  // What the iterates were kept in is free.
-  auto *gz = at.work.x.z, *glambda = at.work.x.lambda, *gnu = at.work.x.nu, *dlambda = at.work.x.s;
-  at.load_row(batch.gz, i, d.n, gz);
-  at.load_row(batch.glambda, i, d.m, glambda);
-  at.load_row(batch.gnu, i, d.q, gnu);
-
-  adjoint(at.b, at.work, gz, glambda, gnu, dlambda);
-
-  at.store_row(gz, batch.dz, i, d.n);
-  at.store_row(dlambda, batch.dlambda, i, d.m);
-  at.store_row(gnu, batch.dnu, i, d.q);
+  draw_adjoint<B, kKind>(at, batch, i);
 }
 
 /// Has the driver let this kernel use so many bytes of shared memory, which it does by itself up to 48 KB.

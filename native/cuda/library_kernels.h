@@ -310,36 +310,30 @@ OPTNET_GLOBAL void OPTNET_LAUNCH_BOUNDS(kLibraryThreads, 2)
   if (i >= static_cast<std::size_t>(batch.batch)) {
     return point_slots(group, batch.batch, static_cast<int>(i), [](Slot) { return nullptr; });
   }
-  auto& at = site_of<B, kKind>(plan, batch, i, [&](auto& made) {
-    if (plan.condensed) made.point_at_matrices(batch.Q, batch.G, batch.A, i);
-  });
-  const Dimensions& d = plan.d;
-  // What the iterates were kept in is free.
-  auto *gz = at.work.x.z, *glambda = at.work.x.lambda, *gnu = at.work.x.nu, *dlambda = at.work.x.s;
-  const auto load = [&] {
+  auto& at = site_of<B, kKind>(
+      plan, batch, i, [&](auto& made) { made.point_at_matrices(batch.Q, batch.G, batch.A, i); });
+  if constexpr (kKind == FormKind::kFullKkt) {
+    const Dimensions& d = plan.d;
+    auto& form = at.work.form;
+    auto *const gz = at.gz, *const glambda = at.work.v.ds, *const gnu = at.gnu;
+    const int size = form.matrix.rows;
+    if (answer) {
+      form.answer(at.b, gz, glambda, gnu);
+      at.store_row(gz, batch.dz, i, d.n);
+      at.store_row(glambda, batch.dlambda, i, d.m);
+      at.store_row(gnu, batch.dnu, i, d.q);
+      return;
+    }
+    point_slots(group, batch.batch, static_cast<int>(i), [&](Slot slot) { return slot_of(at, slot); });
     at.load_row(batch.gz, i, d.n, gz);
     at.load_row(batch.glambda, i, d.m, glambda);
     at.load_row(batch.gnu, i, d.q, gnu);
-  };
-  if constexpr (kKind == FormKind::kFullKkt) {
-    auto& form = at.work.form;
-    if (!answer) {
-      point_slots(group, batch.batch, static_cast<int>(i), [&](Slot slot) { return slot_of(at, slot); });
-      load();
-      form.ask(at.b, gz, glambda, gnu);
-      const int size = form.matrix.rows;
-      at.b.each(size, [&](int k) { form.right[k] = -form.right[k]; });
-      at.b.each(size, [&](int k) { group.pivots[i * size + k] = form.pivots[k]; });
-      return;
-    }
-    form.answer(at.b, gz, dlambda, gnu);
+    form.ask(at.b, gz, glambda, gnu);
+    at.b.each(size, [&](int k) { form.right[k] = -form.right[k]; });
+    at.b.each(size, [&](int k) { group.pivots[i * size + k] = form.pivots[k]; });
   } else {
-    load();
-    optnet::adjoint(at.b, at.work, gz, glambda, gnu, dlambda);
+    draw_adjoint<B, kKind>(at, batch, i);
   }
-  at.store_row(gz, batch.dz, i, d.n);
-  at.store_row(dlambda, batch.dlambda, i, d.m);
-  at.store_row(gnu, batch.dnu, i, d.q);
 }
 
 /// The kernels of one precision and form.

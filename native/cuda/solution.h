@@ -31,8 +31,8 @@ struct SolutionState {
   ~SolutionState();
 
   DType scalar() const { return plan.precision == Precision::kSingle ? DType::kFloat32 : DType::kFloat64; }
-  /// The adjoint needs the data again.
-  bool retains_data() const { return settings.differentiable && plan.condensed; }
+  /// The adjoint may need the data again.
+  bool retains_data() const { return settings.differentiable && plan.needs_data(settings.polish); }
   void let_go();
 };
 

@@ -396,6 +396,18 @@ OPTNET_LARGE_FUNCTION void adjoint(const B& b, const Workplace<B, kKind>& work, 
   work.form.solve_kkt_end(b, work.data, z, lambda, nu, dlambda);
 }
 
+/// Whether the adjoint of a form may need `refined_adjoint`.
+template <class B, FormKind kKind>
+constexpr bool kRefinesAdjoint = kKind == FormKind::kRangeSpace && sizeof(typename B::Scalar) == 8;
+
+/// … and for which problems of n variables it does, by what Report::rounding says of the factors.
+template <class B>
+OPTNET_FUNCTION typename B::Mask is_coarse(typename B::Real rounding, int n) {
+  // Long sums lose more than what the refinement of the solution has shown.
+  const double longer = n > 100 ? 100.0 / n : 1.0;
+  return rounding > typename B::Real(static_cast<typename B::Scalar>(kRefineAdjointAbove * longer));
+}
+
 /// The same, for problems in `which` refined once against the data, which must still be there: range space
 /// loses digits where Q or the rows of A are badly conditioned. What the iterates were kept in is free for
 /// it.

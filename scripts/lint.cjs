@@ -12,12 +12,11 @@ const CPP = /\.(c|cpp|cu|h|hpp|cuh)$/;
 const TIDY_DATABASE = path.join(root, '.cache', 'clang-tidy');
 
 const fix = process.argv.includes('--fix');
-setup({ lint: true, tests: !fix });
-const checks = fix
-  ? formatters(['--write'], ['-i'])
-  : [...tidy(), ...linters(), ...formatters(['--check'], ['--dry-run', '-Werror'])];
-runAll(checks).then((failed) => {
-  process.exitCode = failed > 0 ? 1 : 0;
+setup({ lint: true, tests: !fix }).then(async () => {
+  const checks = fix
+    ? formatters(['--write'], ['-i'])
+    : [...tidy(), ...linters(), ...formatters(['--check'], ['--dry-run', '-Werror'])];
+  process.exitCode = (await runAll(checks)) > 0 ? 1 : 0;
 });
 
 function linters() {

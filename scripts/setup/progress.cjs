@@ -23,28 +23,29 @@ class Progress {
   #stream;
   #now;
   #started;
-  #said;
   #latest;
+  #said;
+  #saidAt;
   #width = 0;
 
   constructor(title, { stream = process.stderr, now = () => performance.now() } = {}) {
     this.#title = title;
     this.#stream = stream;
     this.#now = now;
-    this.#started = this.#said = now();
+    this.#started = this.#saidAt = now();
     this.#stream.write(stream.isTTY ? `${title} ...` : `${title} ...\n`);
   }
 
   /** `far`, as progressIn gives it; without it, only the time goes on. */
   show(far = this.#latest) {
-    const news = far !== this.#latest;
-    this.#latest = far ?? this.#latest;
-    if (this.#latest === undefined) return;
-    const text = `${this.#latest}, ${this.#seconds().toFixed(0)} s`;
+    this.#latest = far;
+    if (far === undefined) return;
+    const text = `${far}, ${this.#seconds().toFixed(0)} s`;
     if (this.#stream.isTTY) {
       this.#rewrite(text);
-    } else if (news && this.#now() - this.#said >= SECONDS_BETWEEN * 1000) {
-      this.#said = this.#now();
+    } else if (far !== this.#said && this.#now() - this.#saidAt >= SECONDS_BETWEEN * 1000) {
+      this.#said = far;
+      this.#saidAt = this.#now();
       this.#stream.write(`${this.#title}: ${text}\n`);
     }
   }

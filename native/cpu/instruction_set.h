@@ -1,5 +1,5 @@
-// What is compiled once for each instruction set, with that set's flags and OPTNET_ISA its name: one file a precision, so
-// that processors share the work.
+// What is compiled once for each instruction set, with that set's flags and OPTNET_ISA its name: one file a
+// precision, so that processors share the work.
 #pragma once
 
 #include "cpu/unit_solver.h"

@@ -5,8 +5,8 @@ const os = require('node:os');
 const { clearInterval, setInterval } = require('node:timers');
 const { failure, root } = require('./run.cjs');
 
-/** Between two lines in a log. */
-const SECONDS_BETWEEN = 10;
+/** Between two lines in a log, where something has changed, and where nothing has. */
+const SECONDS_BETWEEN = { news: 10, none: 30 };
 
 /** What a line of Ninja or make says of how far the build is: '12 of 49', '24 %', or undefined. */
 function progressIn(line) {
@@ -43,7 +43,7 @@ class Progress {
     const text = `${far}, ${this.#seconds().toFixed(0)} s`;
     if (this.#stream.isTTY) {
       this.#rewrite(text);
-    } else if (far !== this.#said && this.#now() - this.#saidAt >= SECONDS_BETWEEN * 1000) {
+    } else if (this.#now() - this.#saidAt >= 1000 * SECONDS_BETWEEN[far === this.#said ? 'none' : 'news']) {
       this.#said = far;
       this.#saidAt = this.#now();
       this.#stream.write(`${this.#title}: ${text}\n`);

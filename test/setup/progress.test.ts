@@ -80,7 +80,7 @@ describe('on a terminal', () => {
 });
 
 describe('in a log', () => {
-  it('a line now and then says how far it is, and none twice', () => {
+  it('a line now and then says how far it is', () => {
     const text = written({ isTTY: false, steps: 500, seconds: 60 });
     expect(text).not.toContain('\r');
     const lines = text.trimEnd().split('\n');
@@ -91,8 +91,8 @@ describe('in a log', () => {
     expect(new Set(lines).size).toBe(lines.length);
   });
 
-  it('and nothing while nothing moves', () => {
+  it('and more seldom while nothing moves', () => {
     const lines = written({ isTTY: false, steps: 1, seconds: 60 }).trimEnd().split('\n');
-    expect(lines).toEqual(['Building ...', 'Building: 1 of 1, 10 s', 'Building: 60.0 s']);
+    expect(lines.slice(1)).toEqual(['Building: 1 of 1, 10 s', 'Building: 1 of 1, 40 s', 'Building: 60.0 s']);
   });
 });

@@ -59,12 +59,14 @@ function isOurs(file) {
 }
 
 function cppSources() {
-  return ['native', 'test/native', 'scripts/bench', 'scripts/cuda', 'scripts/prebuild'].flatMap((folder) => {
-    const directory = path.join(root, folder);
-    if (!fs.existsSync(directory)) return [];
-    const names = fs.readdirSync(directory, { recursive: true });
-    return names.filter((name) => CPP.test(name)).map((name) => path.join(folder, name));
-  });
+  return ['native', 'cmake', 'test/native', 'scripts/bench', 'scripts/cuda', 'scripts/prebuild'].flatMap(
+    (folder) => {
+      const directory = path.join(root, folder);
+      if (!fs.existsSync(directory)) return [];
+      const names = fs.readdirSync(directory, { recursive: true });
+      return names.filter((name) => CPP.test(name)).map((name) => path.join(folder, name));
+    },
+  );
 }
 
 function nodeTool(name, script, args) {

@@ -39,8 +39,7 @@ class Progress {
   /** `far`, as progressIn gives it; without it, only the time goes on. */
   show(far = this.#latest) {
     this.#latest = far;
-    if (far === undefined) return;
-    const text = `${far}, ${this.#seconds().toFixed(0)} s`;
+    const text = `${far === undefined ? '' : `${far}, `}${this.#seconds().toFixed(0)} s`;
     if (this.#stream.isTTY) {
       this.#rewrite(text);
     } else if (this.#now() - this.#saidAt >= 1000 * SECONDS_BETWEEN[far === this.#said ? 'none' : 'news']) {
@@ -112,11 +111,11 @@ function runWatched(command, args, options, watch) {
     });
     child.stderr.setEncoding('utf8').on('data', (text) => (output.stderr += text));
 
-    // A terminal sends Ctrl-C to the tool too, which then clears up. Whoever sends it to this process alone means both.
+    // A terminal sends Ctrl-C to the tool too, which then clears up; where only this process gets it, it means both.
     let interrupted = false;
     const interrupt = () => {
       interrupted = true;
-      child.kill('SIGINT');
+      child.kill();
     };
     process.on('SIGINT', interrupt);
     child.on('exit', (status, signal) => {

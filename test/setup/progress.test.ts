@@ -66,6 +66,11 @@ describe('on a terminal', () => {
     expect(new Set(lines).size).toBeGreaterThanOrEqual(40);
   });
 
+  it('it moves before the first step is done', () => {
+    const lines = written({ isTTY: true, steps: 0, seconds: 3 }).split('\r');
+    expect(lines.slice(0, 3)).toEqual(['Building ...', 'Building ... 0 s', 'Building ... 1 s']);
+  });
+
   it('nothing of a longer line stays', () => {
     const screen = written({ isTTY: true, steps: 4, seconds: 40 }).replace(/\n$/, '').split('\r');
     let shown = '';

@@ -123,9 +123,9 @@ function stretches(instructions, most) {
   const found = [];
   for (const each of instructions) {
     const last = found.at(-1);
-    const like = last && Math.abs(last.executed - each.executed) <= last.executed / 4;
+    const like = last && Math.abs(last.times - each.executed) <= last.times / 4;
     if (like) last.instructions.push(each);
-    else found.push({ executed: each.executed, instructions: [each] });
+    else found.push({ times: each.executed, instructions: [each] });
   }
   return found
     .map((stretch) => ({ ...stretch, ...tallies(stretch.instructions) }))
@@ -133,10 +133,10 @@ function stretches(instructions, most) {
     .slice(0, most);
 }
 
-function stretchText({ instructions, executed, samples, stalls, kinds }, all) {
+function stretchText({ instructions, times, samples, stalls, kinds }, all) {
   const [first, last] = [instructions[0].index, instructions.at(-1).index];
   return (
-    `  ${first}–${last}: ${percent(samples.total, all)} of samples, ${executed} times each; ` +
+    `  ${first}–${last}: ${percent(samples.total, all)} of samples, ${times} times each; ` +
     `${kinds.text(3)}; ${stalls.text(2)}`
   );
 }

@@ -59,8 +59,9 @@ programs_run() {
 # For this GPU and this processor only. The CPU is here to compare with; AVX-512 takes twice as long to compile.
 compile() {
   local instructions=sse2
+  rm -rf .gpu/run
   if grep -qw avx2 /proc/cpuinfo; then instructions=avx2; fi
-  scripts/gpu/build.sh .gpu/build "$(capability)" $instructions && rm -rf .gpu/run && cp -r .gpu/build/programs .gpu/run && install_addon
+  scripts/gpu/build.sh .gpu/build "$(capability)" $instructions && cp -r .gpu/build/programs .gpu/run && install_addon
 }
 
 # ---- correctness -------------------------------------------------------------------------------------------------------------

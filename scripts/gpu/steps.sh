@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Sourced by scripts/gpu-check, and by the shells that run its steps: what each step does. 77: skipped, as something that it
-# needs is not there.
+# What the steps of scripts/gpu-check do: bash scripts/gpu/steps.sh STEP runs one. 77: skipped, as something that it needs is
+# not there.
 : "${log:=.gpu/log}"      # the folder for what they leave behind
 : "${programs:=.gpu/run}" # that of the programs
 
@@ -52,7 +52,7 @@ install_addon() {
 
 # Whether they can be loaded: this needs no GPU.
 programs_run() {
-  [ -x "$programs"/optnet_gpu_bench ] && mkdir -p .gpu/problems && "$programs"/optnet_gpu_bench --dump .gpu/problems 2,2,0,2 &&
+  [ -x "$programs/optnet_gpu_bench" ] && mkdir -p .gpu/problems && "$programs/optnet_gpu_bench" --dump .gpu/problems 2,2,0,2 &&
     rm .gpu/problems/2,2,0,2.problems
 }
 
@@ -73,9 +73,13 @@ doctor() {
   node dist/cli/main.js doctor
 }
 
-tests() {
-  "$programs"/gpu_test
+# That it finds no GPU is no reason to skip it here.
+gpu_test() {
+  "$@"
+  local status=$?
+  return $((status == 77 ? 1 : status))
 }
+tests() { gpu_test "$programs/gpu_test"; }
 
 calls() {
   solves_in_javascript || return 77
@@ -89,9 +93,9 @@ calls() {
 bench() {
   set -o pipefail
   {
-    for precision in float64 mixed float32; do "$programs"/optnet_gpu_bench --seconds 0.3 --precision $precision || exit; done
-    "$programs"/optnet_gpu_bench --seconds 0.3 --precision float64 --tier block 10,10,0,4096 || exit
-    "$programs"/optnet_gpu_bench --seconds 0.3 --precision float64 --tier library \
+    for precision in float64 mixed float32; do "$programs/optnet_gpu_bench" --seconds 0.3 --precision $precision || exit; done
+    "$programs/optnet_gpu_bench" --seconds 0.3 --precision float64 --tier block 10,10,0,4096 || exit
+    "$programs/optnet_gpu_bench" --seconds 0.3 --precision float64 --tier library \
       10,10,0,4096 32,64,8,4096 100,100,0,128 100,50,50,128 64,64,40,150
   } | tee "$log/bench.jsonl"
 }
@@ -106,7 +110,7 @@ javascript() {
 first() {
   set -o pipefail
   {
-    "$programs"/optnet_gpu_bench --first || exit
+    "$programs/optnet_gpu_bench" --first || exit
     if solves_in_javascript; then
       for shape in 10,10,0,64 50,50,0,64; do node scripts/bench/first-call.cjs $shape || exit; done
     fi
@@ -117,9 +121,9 @@ first() {
 peers() {
   python_has numpy && { python_has torch || python_has jax; } || return 77
   set -o pipefail
-  mkdir -p .gpu/problems && "$programs"/optnet_gpu_bench --dump .gpu/problems || return
+  mkdir -p .gpu/problems && "$programs/optnet_gpu_bench" --dump .gpu/problems || return
   {
-    "$programs"/optnet_gpu_bench --seconds 0.3 --precision float64 || exit
+    "$programs/optnet_gpu_bench" --seconds 0.3 --precision float64 || exit
     XLA_PYTHON_CLIENT_PREALLOCATE=false python3 scripts/bench/peers.py .gpu/problems --path .gpu/peers --seconds 1
   } | tee "$log/peers.jsonl"
 }
@@ -130,18 +134,18 @@ sanitize() {
   local tool=$1
   shift
   have compute-sanitizer || return 77
-  compute-sanitizer --tool "$tool" --error-exitcode 1 "$@"
+  gpu_test compute-sanitizer --tool "$tool" --error-exitcode 1 "$@"
 }
-memcheck() { sanitize memcheck --leak-check=full "$programs"/gpu_test --short; }
-racecheck() { sanitize racecheck "$programs"/gpu_test --short; }
-synccheck() { sanitize synccheck "$programs"/gpu_test --short; }
+memcheck() { sanitize memcheck --leak-check=full "$programs/gpu_test" --short; }
+racecheck() { sanitize racecheck "$programs/gpu_test" --short; }
+synccheck() { sanitize synccheck "$programs/gpu_test" --short; }
 
 # Far slower than the others: the least that there is to test, and each precision in a process of its own.
 initcheck() {
   local precision process processes=() failed=0
   have compute-sanitizer || return 77
   for precision in double mixed single; do
-    sanitize initcheck "$programs"/gpu_test --least --precision $precision >"$log/initcheck-$precision.log" 2>&1 &
+    sanitize initcheck "$programs/gpu_test" --least --precision $precision >"$log/initcheck-$precision.log" 2>&1 &
     processes+=($!)
   done
   for process in "${processes[@]}"; do wait "$process" || failed=1; done
@@ -158,6 +162,8 @@ jest() {
     echo 'module.exports = () => {};' >.gpu/no-setup.cjs
     options=(--globalSetup "$PWD/.gpu/no-setup.cjs" --testPathIgnorePatterns tfjs test/experiments test/package test/types)
   fi
+  # One at a time takes longer than there is, and what runs beside it leaves cores free on a large machine.
+  if [ "$(nproc)" -ge 12 ]; then options+=(--maxWorkers 4); fi
   node node_modules/jest/bin/jest.js --forceExit "${options[@]}"
 }
 
@@ -168,13 +174,26 @@ profile() {
   local report=$log/$1
   have ncu || return 77
   ncu --set full --clock-control none --kernel-name regex:solve_kernel --launch-skip 1 --launch-count 1 --force-overwrite \
-    --export "$report" "$programs"/optnet_gpu_bench --precision float64 --repeats 1 --seconds 0 "$2"
+    --export "$report" "$programs/optnet_gpu_bench" --precision float64 --repeats 1 --seconds 0 "$2"
   [ -s "$report.ncu-rep" ] || return 1
   ncu --import "$report.ncu-rep" --page details --csv >"$report-details.csv" &&
     ncu --import "$report.ncu-rep" --page source --csv --print-source sass >"$report-source.csv" || return
   have node || return 77
-  node scripts/bench/hot-spots.cjs "$report-source.csv" "$report-details.csv" >"$report.txt" && cat "$report.txt"
+  {
+    printf '\n(%s) × %s, float64\n' "$(sed 's/,[^,]*$//; s/,/, /g' <<<"$2")" "${2##*,}"
+    node scripts/bench/hot-spots.cjs "$report-source.csv" "$report-details.csv"
+  } | tee "$report.txt"
+  local status=${PIPESTATUS[0]}
+  xz -1 -T0 "$report-source.csv" "$report.ncu-rep"
+  return "$status"
 }
 profile-10() { profile profile-10 10,10,0,4096; }
 profile-32() { profile profile-32 32,64,8,4096; }
 profile-100() { profile profile-100 100,100,0,128; }
+
+if [ "${BASH_SOURCE[0]}" = "$0" ]; then
+  . scripts/gpu/carried.sh
+  step=$1
+  trap 'echo $SECONDS >"$log/$step.seconds"' EXIT # it may end before others that run beside it
+  "$step"
+fi

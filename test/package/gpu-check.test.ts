@@ -189,7 +189,7 @@ describe('a run', () => {
     precision: 'float64',
     forward: 1.25,
   };
-  const archived = () => path.join(tree, 'out/gpu-check-1.tar.xz');
+  const archived = () => path.join(tree, 'out/gpu-check-1.tar.gz');
   const results = (stdout: string) =>
     Object.fromEntries<string | undefined>(
       [...stdout.matchAll(/^([\w-]+) {2,}(\S.*?) +\d+$/gm)].map(([, step, result]) => [step!, result]),
@@ -231,7 +231,7 @@ describe('a run', () => {
     expect(existsSync(path.join(tree, '.gpu/run/gpu_test'))).toBe(true);
     const files = bash('-c', `tar -tf ${archived()}`).stdout.split('\n');
     expect(files).toEqual(expect.arrayContaining(['bench.jsonl', 'steps.txt', 'table.md', 'tests.log']));
-    expect(bash('-c', 'ls out').stdout).toBe('gpu-check-1.tar.xz\n');
+    expect(bash('-c', 'ls out').stdout).toBe('gpu-check-1.tar.gz\n');
   });
 
   it('compiles what does not run here, and says why', () => {

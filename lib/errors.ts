@@ -106,7 +106,7 @@ function describeObject(value: object): string {
 }
 
 /** 'Q', or 'Q of problem 3' where the batch does not share it. */
-function owner(failure: NativeFailure): string {
+export function owner(failure: NativeFailure): string {
   return failure.index === undefined ? failure.argument! : `${failure.argument} of problem ${failure.index}`;
 }
 
@@ -199,6 +199,7 @@ export function errorOf(failure: NativeFailure, onGpu = false): QpError {
           : `${failure.message ?? 'native memory'} is exhausted`,
       );
     case 'device':
+    case 'unserved':
       return deviceError(failure.argument, deviceMessage(failure));
     case 'cancelled':
       return abortedError(undefined);

@@ -37,7 +37,10 @@ Failure CudaSolution::create(const std::shared_ptr<Gpu>& gpu, const Problem& pro
   state->settings = settings;
   const Sharing sharing{!problem.Q.batched, !problem.G.batched, !problem.A.batched};
   state->plan = make_plan(problem.shape, sharing, settings.precision, gpu->limits());
-  OPTNET_TRY(gpu->kernels(state->plan, state->kernels));
+  if (Failure failure = gpu->kernels(state->plan, state->kernels)) {
+    if (settings.fallback && failure.code == Failure::Code::kDevice) failure.code = Failure::Code::kUnserved;
+    return failure;
+  }
   OPTNET_TRY(SolveCall::create(state, problem, results, std::move(control), call));
   solution = std::shared_ptr<CudaSolution>(new CudaSolution(state));
   return {};

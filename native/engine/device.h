@@ -52,6 +52,11 @@ class Solution {
   virtual Failure jvp(const Tangents&, const SolutionTangents&, std::shared_ptr<Call>&) {
     return {Failure::Code::kDevice, ' ', 0, 0, 0, 0, "derivatives along a direction are not computed here"};
   }
+
+  /// Why the CPU solved what a GPU was to solve: kUnserved, kNotConvex, or none.
+  virtual Failure unserved() const { return {}; }
+  /// What the CPU can start from; null where there is nothing.
+  virtual std::shared_ptr<Solution> start_for_cpu() { return nullptr; }
 };
 
 class Device {

@@ -1,0 +1,505 @@
+#include "engine/fallback.h"
+
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#include "engine/copy.h"
+#include "engine/sizes.h"
+
+namespace optnet {
+namespace {
+
+using Steps = Sequence::Steps;
+
+/// Arrays in one block of host memory.
+class HostArrays {
+ public:
+  /// Room for an array of so many bytes; returns where in the block.
+  std::size_t add(std::size_t bytes) {
+    constexpr std::size_t kAlignment = 64;
+    const std::size_t offset = size_;
+    size_ = sum(sum(size_, bytes), kAlignment - 1);
+    if (size_ != SIZE_MAX) size_ = size_ / kAlignment * kAlignment;
+    return offset;
+  }
+  Failure reserve(MemoryPool& pool) {
+    const bool fits = size_ <= physical_memory() && pool.take(size_, block_);
+    return fits ? Failure{} : Failure{Failure::Code::kMemory, ' ', 0, 0, 0, size_};
+  }
+  std::byte* at(std::size_t offset) const { return block_.data() + offset; }
+  std::size_t bytes() const { return block_.size(); }
+
+ private:
+  std::size_t size_ = 0;
+  MemoryPool::Block block_;
+};
+
+// ---- the arrays of each call ----------------------------------------------------------------------------
+
+std::size_t width_of(const Shape& shape, int Shape::*width) {
+  return width ? static_cast<std::size_t>(shape.*width) : 1;
+}
+
+/// A datum, its tangent and its gradient. In the order in which a GPU has the data sent.
+struct DataPart {
+  char name;
+  Datum Problem::*datum;
+  const void* Tangents::*tangent;
+  void* Gradients::*gradient;
+  int Shape::*rows;
+  int Shape::*columns;  ///< null: a vector
+
+  /// Bytes of all of it.
+  std::size_t bytes(const Problem& layout) const {
+    const std::size_t problems = (layout.*datum).batched ? layout.shape.batch : 1;
+    const std::size_t numbers = product(width_of(layout.shape, rows), width_of(layout.shape, columns));
+    return product(problems, numbers, size_of(layout.dtype));
+  }
+};
+
+constexpr DataPart kData[] = {
+    {'p', &Problem::p, &Tangents::dp, &Gradients::dp, &Shape::n, nullptr},
+    {'Q', &Problem::Q, &Tangents::dQ, &Gradients::dQ, &Shape::n, &Shape::n},
+    {'h', &Problem::h, &Tangents::dh, &Gradients::dh, &Shape::m, nullptr},
+    {'G', &Problem::G, &Tangents::dG, &Gradients::dG, &Shape::m, &Shape::n},
+    {'b', &Problem::b, &Tangents::db, &Gradients::db, &Shape::q, nullptr},
+    {'A', &Problem::A, &Tangents::dA, &Gradients::dA, &Shape::q, &Shape::n},
+    {'g', &Problem::gl, &Tangents::dgl, &Gradients::dgl, &Shape::m, nullptr},
+    {'L', &Problem::lb, &Tangents::dlb, &Gradients::dlb, &Shape::n, nullptr},
+    {'U', &Problem::ub, &Tangents::dub, &Gradients::dub, &Shape::n, nullptr},
+};
+
+struct ResultPart {
+  void* Results::*result;
+  int Shape::*width;
+};
+constexpr ResultPart kResults[] = {
+    {&Results::z, &Shape::n},         {&Results::lambda, &Shape::m},    {&Results::nu, &Shape::q},
+    {&Results::slack, &Shape::m},     {&Results::lambda_gl, &Shape::m}, {&Results::lambda_lb, &Shape::n},
+    {&Results::lambda_ub, &Shape::n}, {&Results::shift_h, &Shape::m},   {&Results::shift_b, &Shape::q},
+};
+
+struct UpstreamPart {
+  const void* Upstream::*gradient;
+  bool Upstream::*on_device;
+  int Shape::*width;  ///< null: one number a problem
+};
+constexpr UpstreamPart kUpstream[] = {
+    {&Upstream::dz, &Upstream::dz_on_device, &Shape::n},
+    {&Upstream::dlambda, &Upstream::dlambda_on_device, &Shape::m},
+    {&Upstream::dnu, &Upstream::dnu_on_device, &Shape::q},
+    {&Upstream::dlambda_gl, &Upstream::dlambda_gl_on_device, &Shape::m},
+    {&Upstream::dlambda_lb, &Upstream::dlambda_lb_on_device, &Shape::n},
+    {&Upstream::dlambda_ub, &Upstream::dlambda_ub_on_device, &Shape::n},
+    {&Upstream::dobjective, &Upstream::dobjective_on_device, nullptr},
+};
+
+/// [batch, width], or [batch].
+std::size_t bytes_of(const Problem& layout, int Shape::*width) {
+  return product(layout.shape.batch, width_of(layout.shape, width), size_of(layout.dtype));
+}
+
+// ---- steps ----------------------------------------------------------------------------------------------
+
+/// One array that is copied to or from the GPU, and its place in host memory.
+struct Copy {
+  std::size_t offset = 0;
+  void* on_device = nullptr;
+  std::size_t bytes = 0;
+};
+
+void add_downloads(Steps& steps, cuda::CudaDevice& gpu, const std::vector<Copy>& copies,
+                   const std::shared_ptr<HostArrays>& host) {
+  for (const Copy& copy : copies) {
+    if (copy.bytes == 0) continue;
+    steps.push_back([&gpu, copy, host](std::shared_ptr<Call>& next) {
+      return gpu.download(copy.on_device, copy.bytes, host->at(copy.offset), next);
+    });
+  }
+}
+
+void add_uploads(Steps& steps, cuda::CudaDevice& gpu, const std::vector<Copy>& copies,
+                 const std::shared_ptr<HostArrays>& host) {
+  for (const Copy& copy : copies) {
+    if (copy.bytes == 0) continue;
+    steps.push_back([&gpu, copy, host](std::shared_ptr<Call>& next) {
+      return gpu.upload(host->at(copy.offset), copy.bytes, copy.on_device, next);
+    });
+  }
+}
+
+/// The results of a solve that is only to leave its factors behind, of a problem without bounds: nobody reads
+/// them.
+class Unread {
+ public:
+  Failure reserve(const Problem& layout, MemoryPool& pool, Results& out) {
+    const std::size_t batch = layout.shape.batch, element = size_of(layout.dtype);
+    const auto take = [&](std::size_t width, std::size_t bytes) {
+      return arrays_.add(product(batch, width, bytes));
+    };
+    const auto n = static_cast<std::size_t>(layout.shape.n), m = static_cast<std::size_t>(layout.shape.m),
+               q = static_cast<std::size_t>(layout.shape.q);
+    const std::size_t z = take(n, element), lambda = take(m, element), nu = take(q, element),
+                      slack = take(m, element), numbers = take(5, sizeof(double)),
+                      iterations = take(1, sizeof(std::int32_t)), bytes = take(2, 1);
+    if (Failure f = arrays_.reserve(pool)) return f;
+    out = {};
+    out.z = arrays_.at(z);
+    out.lambda = arrays_.at(lambda);
+    out.nu = arrays_.at(nu);
+    out.slack = arrays_.at(slack);
+    auto* next = reinterpret_cast<double*>(arrays_.at(numbers));
+    for (double** number : {&out.objective, &out.primal_residual, &out.dual_residual, &out.gap, &out.margin}) {
+      *number = next;
+      next += batch;
+    }
+    out.iterations = reinterpret_cast<std::int32_t*>(arrays_.at(iterations));
+    out.status = reinterpret_cast<std::uint8_t*>(arrays_.at(bytes));
+    out.derivative = out.status + batch;
+    return {};
+  }
+
+ private:
+  HostArrays arrays_;
+};
+
+/// A GPU's solve. That it does not serve the batch is not a failure of this call.
+class Attempt final : public Call {
+ public:
+  explicit Attempt(std::shared_ptr<Call> call) : call_(std::move(call)) {}
+  void run() override { call_->run(); }
+  void start(std::function<void()> finished) override { call_->start(std::move(finished)); }
+  Failure outcome() const override { return unserved() ? Failure{} : call_->outcome(); }
+
+  /// Why the GPU does not serve the batch, if so.
+  Failure unserved() const {
+    Failure failure = call_->outcome();
+    const bool may_be_served =
+        failure.code == Failure::Code::kUnserved || failure.code == Failure::Code::kNotConvex;
+    return may_be_served ? failure : Failure{};
+  }
+
+ private:
+  std::shared_ptr<Call> call_;
+};
+
+}  // namespace
+
+// ---- the solution ---------------------------------------------------------------------------------------
+
+class FallbackSolution final : public Solution, public std::enable_shared_from_this<FallbackSolution> {
+ public:
+  FallbackSolution(FallbackDevice& device, const Problem& given, const Settings& settings)
+      : device_(device), given_(given), layout_(given), settings_(settings) {
+    static const char present = 0;
+    for (const DataPart& part : kData) {
+      Datum& datum = layout_.*part.datum;
+      datum.owner = nullptr;
+      if (datum.data) datum.data = &present;
+    }
+  }
+
+  /// The call that solves, by the GPU if it has a `call` ready for that, and by the CPU.
+  Failure solve(std::shared_ptr<Solution> gpu, std::shared_ptr<Call> call, const Results& results,
+                std::shared_ptr<Control> control, std::shared_ptr<Call>& out);
+  void leave_to_cpu(Failure why) { unserved_ = std::move(why); }
+
+  Failure backward(const Upstream& upstream, const Gradients& gradients, std::shared_ptr<Call>& out) override;
+  Failure jvp(const Tangents& tangents, const SolutionTangents& results, std::shared_ptr<Call>& out) override;
+  Failure unserved() const override { return unserved_; }
+  std::shared_ptr<Solution> start_for_cpu() override { return on_cpu(); }
+
+  const Shape& shape() const override { return layout_.shape; }
+  DType dtype() const override { return layout_.dtype; }
+  std::size_t bytes() const override {
+    const std::shared_ptr<Solution> cpu = on_cpu();
+    return (gpu_ ? gpu_->bytes() : 0) + (cpu ? cpu->bytes() : 0) + bytes_given_;
+  }
+  int threads() const override { return solver().threads(); }
+  const char* backend() const override { return solver().backend(); }
+
+ private:
+  const Solution& solver() const { return gpu_ ? *gpu_ : *cpu_; }
+  std::shared_ptr<Solution> on_cpu() const {
+    const std::lock_guard lock(mutex_);
+    return cpu_;
+  }
+  void keep_on_cpu(std::shared_ptr<Solution> solution) {
+    const std::lock_guard lock(mutex_);
+    if (!cpu_) cpu_ = std::move(solution);
+  }
+
+  void add_cpu_solve(Steps& steps, const Results& results, std::shared_ptr<Control> control);
+  void end_solve();
+  Failure add_second_solve(Steps& steps);
+
+  FallbackDevice& device_;
+  Problem given_;         ///< as long as they may be needed
+  Problem layout_;        ///< of the data, only whether they are there
+  std::size_t bytes_given_ = 0;
+  char lost_ = ' ';       ///< a datum of which there is nothing left
+  Settings settings_;
+  Failure unserved_;
+  std::shared_ptr<Solution> gpu_;  ///< null where the CPU solved
+  mutable std::mutex mutex_;
+  std::shared_ptr<Solution> cpu_;  ///< guarded by mutex_; null until it is needed
+};
+
+/// Adds what has the CPU solve the batch: first, the data that are on the GPU come to host memory.
+void FallbackSolution::add_cpu_solve(Steps& steps, const Results& results, std::shared_ptr<Control> control) {
+  struct Work {
+    Problem problem;
+    std::shared_ptr<HostArrays> data = std::make_shared<HostArrays>();
+    std::shared_ptr<Solution> solution;
+  };
+  const auto work = std::make_shared<Work>();
+  work->problem = given_;
+  std::vector<Copy> copies;
+  std::vector<const DataPart*> parts;
+  for (const DataPart& part : kData) {
+    const Datum& datum = given_.*part.datum;
+    if (!datum.data || !datum.on_device) continue;
+    const std::size_t bytes = part.bytes(given_);
+    copies.push_back({work->data->add(bytes), const_cast<void*>(datum.data), bytes});
+    parts.push_back(&part);
+  }
+  steps.push_back([this, work, copies, parts](std::shared_ptr<Call>&) -> Failure {
+    if (Failure f = work->data->reserve(*device_.memory_)) return f;
+    for (std::size_t k = 0; k < parts.size(); ++k) {
+      Datum& datum = work->problem.*parts[k]->datum;
+      datum = {work->data->at(copies[k].offset), datum.batched, false, nullptr};
+    }
+    return {};
+  });
+  add_downloads(steps, *device_.gpu_, copies, work->data);
+  steps.push_back([this, work, results, control](std::shared_ptr<Call>& next) -> Failure {
+    if (control && control->cancelled) return {Failure::Code::kCancelled};
+    return device_.cpu_.solve(work->problem, settings_, results, control, work->solution, next);
+  });
+  steps.push_back([this, work](std::shared_ptr<Call>&) -> Failure {
+    keep_on_cpu(std::move(work->solution));
+    return {};
+  });
+}
+
+Failure FallbackSolution::solve(std::shared_ptr<Solution> gpu, std::shared_ptr<Call> call,
+                                const Results& results, std::shared_ptr<Control> control,
+                                std::shared_ptr<Call>& out) {
+  const auto self = shared_from_this();
+  Steps by_cpu;
+  Results on_host = results;
+  if (!results.on_device) {
+    add_cpu_solve(by_cpu, results, std::move(control));
+  } else {
+    const auto host = std::make_shared<HostArrays>();
+    std::vector<Copy> copies;
+    on_host.on_device = false;
+    for (const ResultPart& part : kResults) {
+      if (!(results.*part.result)) continue;
+      const std::size_t bytes = bytes_of(layout_, part.width);
+      copies.push_back({host->add(bytes), results.*part.result, bytes});
+    }
+    if (Failure f = host->reserve(*device_.memory_)) return f;
+    std::size_t next = 0;
+    for (const ResultPart& part : kResults) {
+      if (results.*part.result) on_host.*part.result = host->at(copies[next++].offset);
+    }
+    add_cpu_solve(by_cpu, on_host, std::move(control));
+    add_uploads(by_cpu, *device_.gpu_, copies, host);
+  }
+  by_cpu.push_back([self](std::shared_ptr<Call>&) -> Failure {
+    self->end_solve();
+    return {};
+  });
+  if (!call) {
+    out = std::make_shared<Sequence>(std::move(by_cpu));
+    return {};
+  }
+  const auto attempt = std::make_shared<Attempt>(std::move(call));
+  gpu_ = std::move(gpu);
+  Steps steps;
+  steps.push_back([attempt](std::shared_ptr<Call>& next) -> Failure {
+    next = attempt;
+    return {};
+  });
+  steps.push_back([self, attempt, by_cpu = std::move(by_cpu)](std::shared_ptr<Call>& next) mutable -> Failure {
+    self->unserved_ = attempt->unserved();
+    if (!self->unserved_) {
+      self->end_solve();
+      return {};
+    }
+    self->gpu_ = nullptr;
+    next = std::make_shared<Sequence>(std::move(by_cpu));
+    return {};
+  });
+  out = std::make_shared<Sequence>(std::move(steps));
+  return {};
+}
+
+/// Lets go of the data, unless derivatives may need them. Memory of other CUDA code's is its own again.
+void FallbackSolution::end_solve() {
+  settings_.warm_start = nullptr;
+  if (!gpu_ || !settings_.differentiable) {
+    given_ = layout_;
+    return;
+  }
+  for (const DataPart& part : kData) {
+    Datum& datum = given_.*part.datum;
+    if (!datum.data) continue;
+    if (datum.on_device && !datum.owner) {
+      datum.data = nullptr;
+      lost_ = part.name;
+    } else if (!datum.on_device) {
+      bytes_given_ = sum(bytes_given_, part.bytes(given_));
+    }
+  }
+}
+
+Failure FallbackDevice::keep(const Problem& problem, Problem& out) {
+  const auto host = std::make_shared<HostArrays>();
+  std::size_t offsets[std::size(kData)] = {};
+  for (const bool batched : {false, true}) {
+    for (std::size_t k = 0; k < std::size(kData); ++k) {
+      const Datum& datum = problem.*kData[k].datum;
+      if (datum.data && !datum.on_device && datum.batched == batched)
+        offsets[k] = host->add(kData[k].bytes(problem));
+    }
+  }
+  if (Failure f = host->reserve(*memory_)) return f;
+  out = problem;
+  for (std::size_t k = 0; k < std::size(kData); ++k) {
+    Datum& datum = out.*kData[k].datum;
+    if (!datum.data || datum.on_device) continue;
+    copy(pool_, host->at(offsets[k]), datum.data, kData[k].bytes(problem));
+    datum.data = host->at(offsets[k]);
+    datum.owner = host;
+  }
+  return {};
+}
+
+Failure FallbackDevice::solve(const Problem& problem, const Settings& settings, const Results& results,
+                              std::shared_ptr<Control> control, std::shared_ptr<Solution>& solution,
+                              std::shared_ptr<Call>& call) {
+  Problem given;
+  if (Failure f = keep(problem, given)) return f;
+  const auto made = std::make_shared<FallbackSolution>(*this, given, settings);
+  std::shared_ptr<Solution> on_gpu;
+  std::shared_ptr<Call> gpu_call;
+  if (settings.fallback) {
+    Failure failure = gpu_->solve(given, settings, results, control, on_gpu, gpu_call);
+    if (failure.code == Failure::Code::kUnserved) {
+      made->leave_to_cpu(std::move(failure));
+      gpu_call = nullptr;
+    } else if (failure) {
+      return failure;
+    }
+  }
+  if (Failure f = made->solve(std::move(on_gpu), std::move(gpu_call), results, std::move(control), call))
+    return f;
+  solution = made;
+  return {};
+}
+
+// ---- derivatives ----------------------------------------------------------------------------------------
+
+/// Adds what makes the CPU's solution of a batch that the GPU solved, if there is none yet.
+Failure FallbackSolution::add_second_solve(Steps& steps) {
+  if (on_cpu()) return {};
+  if (lost_ != ' ') {
+    Failure failure{Failure::Code::kDevice};
+    failure.message =
+        std::string(1, lost_) + " was memory of other CUDA code, of which the solution keeps no copy";
+    return failure;
+  }
+  const auto unread = std::make_shared<Unread>();
+  Results results;
+  if (Failure f = unread->reserve(layout_, *device_.memory_, results)) return f;
+  add_cpu_solve(steps, results, nullptr);
+  steps.push_back([unread](std::shared_ptr<Call>&) { return Failure{}; });  // they live until here
+  return {};
+}
+
+Failure FallbackSolution::backward(const Upstream& upstream, const Gradients& gradients,
+                                   std::shared_ptr<Call>& out) {
+  const bool served = !upstream.dlambda_gl && !upstream.dlambda_lb && !upstream.dlambda_ub &&
+                      !upstream.dobjective && !gradients.residual;
+  if (gpu_ && served) return gpu_->backward(upstream, gradients, out);
+
+  const auto self = shared_from_this();
+  Steps steps;
+  if (Failure f = add_second_solve(steps)) return f;
+  struct Work {
+    Upstream upstream;
+    Gradients gradients;
+  };
+  const auto work = std::make_shared<Work>(Work{upstream, gradients});
+  const auto host = std::make_shared<HostArrays>();
+  std::vector<Copy> down, up;
+  std::size_t offsets[std::size(kUpstream)] = {};
+  for (std::size_t k = 0; k < std::size(kUpstream); ++k) {
+    const UpstreamPart& part = kUpstream[k];
+    const void* const given = upstream.*part.gradient;
+    if (!given) continue;
+    const std::size_t bytes = bytes_of(layout_, part.width);
+    offsets[k] = host->add(bytes);
+    if (upstream.*part.on_device) down.push_back({offsets[k], const_cast<void*>(given), bytes});
+  }
+  for (const DataPart& part : kData) {
+    void* const wanted = gradients.*part.gradient;
+    if (!wanted || !gradients.on_device) continue;
+    const std::size_t bytes = part.bytes(layout_);
+    up.push_back({host->add(bytes), wanted, bytes});
+  }
+  if (Failure f = host->reserve(*device_.memory_)) return f;
+  for (std::size_t k = 0; k < std::size(kUpstream); ++k) {
+    const UpstreamPart& part = kUpstream[k];
+    if (!(upstream.*part.gradient)) continue;
+    const std::size_t bytes = bytes_of(layout_, part.width);
+    if (!(upstream.*part.on_device)) copy(device_.pool_, host->at(offsets[k]), upstream.*part.gradient, bytes);
+    work->upstream.*part.gradient = host->at(offsets[k]);
+    work->upstream.*part.on_device = false;
+  }
+  std::size_t next_up = 0;
+  for (const DataPart& part : kData) {
+    if ((gradients.*part.gradient) && gradients.on_device)
+      work->gradients.*part.gradient = host->at(up[next_up++].offset);
+  }
+  work->gradients.on_device = false;
+
+  add_downloads(steps, *device_.gpu_, down, host);
+  steps.push_back([self, work, host](std::shared_ptr<Call>& next) {
+    return self->on_cpu()->backward(work->upstream, work->gradients, next);
+  });
+  add_uploads(steps, *device_.gpu_, up, host);
+  out = std::make_shared<Sequence>(std::move(steps));
+  return {};
+}
+
+Failure FallbackSolution::jvp(const Tangents& tangents, const SolutionTangents& results,
+                              std::shared_ptr<Call>& out) {
+  if (const std::shared_ptr<Solution> cpu = on_cpu()) return cpu->jvp(tangents, results, out);
+  const auto self = shared_from_this();
+  Steps steps;
+  if (Failure f = add_second_solve(steps)) return f;
+  const auto host = std::make_shared<HostArrays>();
+  const auto copied = std::make_shared<Tangents>();
+  std::size_t offsets[std::size(kData)] = {};
+  for (std::size_t k = 0; k < std::size(kData); ++k) {
+    if (tangents.*kData[k].tangent) offsets[k] = host->add(kData[k].bytes(layout_));
+  }
+  if (Failure f = host->reserve(*device_.memory_)) return f;
+  for (std::size_t k = 0; k < std::size(kData); ++k) {
+    const void* const given = tangents.*kData[k].tangent;
+    if (!given) continue;
+    copy(device_.pool_, host->at(offsets[k]), given, kData[k].bytes(layout_));
+    (*copied).*kData[k].tangent = host->at(offsets[k]);
+  }
+  steps.push_back([self, copied, host, results](std::shared_ptr<Call>& next) {
+    return self->on_cpu()->jvp(*copied, results, next);
+  });
+  out = std::make_shared<Sequence>(std::move(steps));
+  return {};
+}
+
+}  // namespace optnet

@@ -362,7 +362,8 @@ export function describeUse(choice: Choice, factorization: Factorization): Solut
 /** Why the CPU solved what a GPU was to. */
 function fallbackReason(unserved: NativeFailure, ordinal: number): string {
   const { failure, index, message } = unserved;
-  if (failure === 'notConvex') return `${owner(unserved)} is not positive definite, which GPUs do not serve yet.`;
+  if (failure === 'notConvex')
+    return `${owner(unserved)} is not positive definite, which GPUs do not serve yet.`;
   if (message !== undefined) return `Problems of this size take libraries on a GPU: ${clause(message)}.`;
   return `Problem ${index} was left unsolved by ${gpuName(ordinal)}, and the CPU has a solver for such problems.`;
 }

@@ -1,5 +1,12 @@
 // What a GPU does not serve, under device 'auto': the CPU solves it, says why, and gives what it gives by itself.
-import { DeviceTensor, devices, qpSolveBatch, qpSolveBatchSync, tensor, toDeviceSync } from '../../lib/index.js';
+import {
+  DeviceTensor,
+  devices,
+  qpSolveBatch,
+  qpSolveBatchSync,
+  tensor,
+  toDeviceSync,
+} from '../../lib/index.js';
 import type { DType, QpProblem, QpSolution, SolveOptions, Tensor } from '../../lib/index.js';
 import { bitsOf } from '../support/bits.js';
 import { describeWithGpu, gpu, raw } from '../support/devices.js';
@@ -42,7 +49,12 @@ type Options = SolveOptions<'float64'>;
 const cases: [string, QpProblem<'float64'>, Options, string][] = [
   ['a singular Q', singular, {}, indefinite('Q')],
   ['a singular Q of one problem', singularSecond, {}, indefinite('Q of problem 1')],
-  ['a singular Q, without derivatives', singularSecond, { differentiable: false }, indefinite('Q of problem 1')],
+  [
+    'a singular Q, without derivatives',
+    singularSecond,
+    { differentiable: false },
+    indefinite('Q of problem 1'),
+  ],
   ['an LP', { p: [1, 1], G: [[-1, 0], [0, -1]], h: [0, 0] }, {}, notServed('a problem without Q')], // prettier-ignore
   ['gl', { ...projection, gl: [0] }, {}, notServed('gl')],
   ['lb', { ...projection, lb: [0, 0] }, {}, notServed('lb')],
@@ -117,7 +129,9 @@ describeWithGpu("what a GPU does not serve, under device 'auto'", () => {
 
   it('a GPU that is named stays an error', async () => {
     const error = await failure('ERR_QP_NOT_CONVEX', () => qpSolveBatchSync(singular, { device: 'cuda' }));
-    expect(error.message).toMatch(/^Q is not positive definite; expected a strictly convex objective on a GPU/);
+    expect(error.message).toMatch(
+      /^Q is not positive definite; expected a strictly convex objective on a GPU/,
+    );
     using solution = qpSolveBatchSync(infeasible, { device: 'cuda' });
     expect(solution.device.name).toBe('cuda:0');
     expect(solution.allSolved).toBe(false);
@@ -291,7 +305,7 @@ describeWithGpu('a call that goes on on the CPU', () => {
     b: undefined,
   };
 
-  it('reports progress that grows, and all of the batch once, at its end', async () => {
+  it('reports progress that never goes back, and all of the batch at its end', async () => {
     const reported: number[] = [];
     using solution = await qpSolveBatch(hard, {
       threads: 1,
@@ -303,7 +317,6 @@ describeWithGpu('a call that goes on on the CPU', () => {
     expect(solution.device.name).toBe('cpu');
     expect(reported.at(-1)).toBe(batch);
     expect(reported).toEqual([...reported].sort((a, b) => a - b));
-    expect(reported.slice(0, -1).every((solved) => solved < batch)).toBe(true);
   });
 
   it('ends when it is aborted', async () => {

@@ -261,7 +261,8 @@ Problem read_problem(Napi::Value value, const Gpu& gpu) {
 }
 
 Fallback read_fallback(Napi::Value settings) {
-  return static_cast<Fallback>(static_cast<int>(read_count(read_object(settings, "settings"), "fallback", 0, 2)));
+  return static_cast<Fallback>(
+      static_cast<int>(read_count(read_object(settings, "settings"), "fallback", 0, 2)));
 }
 
 Settings read_settings(Napi::Value value) {

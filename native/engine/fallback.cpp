@@ -1,6 +1,8 @@
 #include "engine/fallback.h"
 
-#include <cstring>
+#include <cstdint>
+#include <functional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -15,23 +17,28 @@ using Steps = Sequence::Steps;
 /// Arrays in one block of host memory.
 class HostArrays {
  public:
-  /// Room for an array of so many bytes; returns where in the block.
-  std::size_t add(std::size_t bytes) {
+  using Placed = std::function<void(std::byte* at)>;
+
+  /// Room for an array of so many bytes; `placed` is called when there is some. Returns where in the block.
+  std::size_t add(std::size_t bytes, Placed placed) {
     constexpr std::size_t kAlignment = 64;
     const std::size_t offset = size_;
+    arrays_.emplace_back(offset, std::move(placed));
     size_ = sum(sum(size_, bytes), kAlignment - 1);
     if (size_ != SIZE_MAX) size_ = size_ / kAlignment * kAlignment;
     return offset;
   }
   Failure reserve(MemoryPool& pool) {
     const bool fits = size_ <= physical_memory() && pool.take(size_, block_);
-    return fits ? Failure{} : Failure{Failure::Code::kMemory, ' ', 0, 0, 0, size_};
+    if (!fits) return {Failure::Code::kMemory, ' ', 0, 0, 0, size_};
+    for (const auto& [offset, placed] : arrays_) placed(at(offset));
+    return {};
   }
   std::byte* at(std::size_t offset) const { return block_.data() + offset; }
-  std::size_t bytes() const { return block_.size(); }
 
  private:
   std::size_t size_ = 0;
+  std::vector<std::pair<std::size_t, Placed>> arrays_;
   MemoryPool::Block block_;
 };
 
@@ -73,11 +80,14 @@ constexpr DataPart kData[] = {
 struct ResultPart {
   void* Results::*result;
   int Shape::*width;
+  bool bounded;  ///< there only with bounds, or infeasible: 'closest'
 };
 constexpr ResultPart kResults[] = {
-    {&Results::z, &Shape::n},         {&Results::lambda, &Shape::m},    {&Results::nu, &Shape::q},
-    {&Results::slack, &Shape::m},     {&Results::lambda_gl, &Shape::m}, {&Results::lambda_lb, &Shape::n},
-    {&Results::lambda_ub, &Shape::n}, {&Results::shift_h, &Shape::m},   {&Results::shift_b, &Shape::q},
+    {&Results::z, &Shape::n, false},        {&Results::lambda, &Shape::m, false},
+    {&Results::nu, &Shape::q, false},       {&Results::slack, &Shape::m, false},
+    {&Results::lambda_gl, &Shape::m, true}, {&Results::lambda_lb, &Shape::n, true},
+    {&Results::lambda_ub, &Shape::n, true}, {&Results::shift_h, &Shape::m, true},
+    {&Results::shift_b, &Shape::q, true},
 };
 
 struct UpstreamPart {
@@ -109,6 +119,10 @@ struct Copy {
   std::size_t bytes = 0;
 };
 
+void add_reserve(Steps& steps, MemoryPool& pool, const std::shared_ptr<HostArrays>& host) {
+  steps.push_back([&pool, host](std::shared_ptr<Call>&) { return host->reserve(pool); });
+}
+
 void add_downloads(Steps& steps, cuda::CudaDevice& gpu, const std::vector<Copy>& copies,
                    const std::shared_ptr<HostArrays>& host) {
   for (const Copy& copy : copies) {
@@ -133,35 +147,30 @@ void add_uploads(Steps& steps, cuda::CudaDevice& gpu, const std::vector<Copy>& c
 /// them.
 class Unread {
  public:
-  Failure reserve(const Problem& layout, MemoryPool& pool, Results& out) {
-    const std::size_t batch = layout.shape.batch, element = size_of(layout.dtype);
-    const auto take = [&](std::size_t width, std::size_t bytes) {
-      return arrays_.add(product(batch, width, bytes));
-    };
-    const auto n = static_cast<std::size_t>(layout.shape.n), m = static_cast<std::size_t>(layout.shape.m),
-               q = static_cast<std::size_t>(layout.shape.q);
-    const std::size_t z = take(n, element), lambda = take(m, element), nu = take(q, element),
-                      slack = take(m, element), numbers = take(5, sizeof(double)),
-                      iterations = take(1, sizeof(std::int32_t)), bytes = take(2, 1);
-    if (Failure f = arrays_.reserve(pool)) return f;
-    out = {};
-    out.z = arrays_.at(z);
-    out.lambda = arrays_.at(lambda);
-    out.nu = arrays_.at(nu);
-    out.slack = arrays_.at(slack);
-    auto* next = reinterpret_cast<double*>(arrays_.at(numbers));
-    for (double** number : {&out.objective, &out.primal_residual, &out.dual_residual, &out.gap, &out.margin}) {
-      *number = next;
-      next += batch;
+  Failure reserve(const Problem& layout, MemoryPool& pool) {
+    const Shape& shape = layout.shape;
+    for (const ResultPart& part : kResults) {
+      if (part.bounded) continue;
+      arrays_.add(bytes_of(layout, part.width), [this, &part](std::byte* at) { results_.*part.result = at; });
     }
-    out.iterations = reinterpret_cast<std::int32_t*>(arrays_.at(iterations));
-    out.status = reinterpret_cast<std::uint8_t*>(arrays_.at(bytes));
-    out.derivative = out.status + batch;
-    return {};
+    for (double* Results::*numbers : {&Results::objective, &Results::primal_residual, &Results::dual_residual,
+                                      &Results::gap, &Results::margin}) {
+      arrays_.add(product(shape.batch, sizeof(double)),
+                  [this, numbers](std::byte* at) { results_.*numbers = reinterpret_cast<double*>(at); });
+    }
+    for (std::uint8_t* Results::*bytes : {&Results::status, &Results::derivative}) {
+      arrays_.add(shape.batch,
+                  [this, bytes](std::byte* at) { results_.*bytes = reinterpret_cast<std::uint8_t*>(at); });
+    }
+    arrays_.add(product(shape.batch, sizeof(std::int32_t)),
+                [this](std::byte* at) { results_.iterations = reinterpret_cast<std::int32_t*>(at); });
+    return arrays_.reserve(pool);
   }
+  const Results& results() const { return results_; }
 
  private:
   HostArrays arrays_;
+  Results results_;
 };
 
 /// A GPU's solve. That it does not serve the batch is not a failure of this call.
@@ -201,8 +210,8 @@ class FallbackSolution final : public Solution, public std::enable_shared_from_t
   }
 
   /// The call that solves, by the GPU if it has a `call` ready for that, and by the CPU.
-  Failure solve(std::shared_ptr<Solution> gpu, std::shared_ptr<Call> call, const Results& results,
-                std::shared_ptr<Control> control, std::shared_ptr<Call>& out);
+  void solve(std::shared_ptr<Solution> gpu, std::shared_ptr<Call> call, const Results& results,
+             std::shared_ptr<Control> control, std::shared_ptr<Call>& out);
   void leave_to_cpu(Failure why) { unserved_ = std::move(why); }
 
   Failure backward(const Upstream& upstream, const Gradients& gradients, std::shared_ptr<Call>& out) override;
@@ -230,15 +239,16 @@ class FallbackSolution final : public Solution, public std::enable_shared_from_t
     if (!cpu_) cpu_ = std::move(solution);
   }
 
-  void add_cpu_solve(Steps& steps, const Results& results, std::shared_ptr<Control> control);
+  void add_cpu_solve(Steps& steps, std::shared_ptr<const Results> results, std::shared_ptr<Control> control);
+  Steps solve_on_cpu(const Results& results, std::shared_ptr<Control> control);
   void end_solve();
   Failure add_second_solve(Steps& steps);
 
   FallbackDevice& device_;
-  Problem given_;         ///< as long as they may be needed
-  Problem layout_;        ///< of the data, only whether they are there
+  Problem given_;   ///< as long as they may be needed
+  Problem layout_;  ///< of the data, only whether they are there
   std::size_t bytes_given_ = 0;
-  char lost_ = ' ';       ///< a datum of which there is nothing left
+  char lost_ = ' ';  ///< a datum of which there is nothing left
   Settings settings_;
   Failure unserved_;
   std::shared_ptr<Solution> gpu_;  ///< null where the CPU solved
@@ -247,35 +257,30 @@ class FallbackSolution final : public Solution, public std::enable_shared_from_t
 };
 
 /// Adds what has the CPU solve the batch: first, the data that are on the GPU come to host memory.
-void FallbackSolution::add_cpu_solve(Steps& steps, const Results& results, std::shared_ptr<Control> control) {
+void FallbackSolution::add_cpu_solve(Steps& steps, std::shared_ptr<const Results> results,
+                                     std::shared_ptr<Control> control) {
   struct Work {
     Problem problem;
-    std::shared_ptr<HostArrays> data = std::make_shared<HostArrays>();
     std::shared_ptr<Solution> solution;
   };
   const auto work = std::make_shared<Work>();
   work->problem = given_;
+  const auto host = std::make_shared<HostArrays>();
   std::vector<Copy> copies;
-  std::vector<const DataPart*> parts;
   for (const DataPart& part : kData) {
-    const Datum& datum = given_.*part.datum;
+    Datum& datum = work->problem.*part.datum;
     if (!datum.data || !datum.on_device) continue;
     const std::size_t bytes = part.bytes(given_);
-    copies.push_back({work->data->add(bytes), const_cast<void*>(datum.data), bytes});
-    parts.push_back(&part);
+    const std::size_t offset = host->add(bytes, [&datum](std::byte* at) {
+      datum = {at, datum.batched, false, nullptr};
+    });
+    copies.push_back({offset, const_cast<void*>(datum.data), bytes});
   }
-  steps.push_back([this, work, copies, parts](std::shared_ptr<Call>&) -> Failure {
-    if (Failure f = work->data->reserve(*device_.memory_)) return f;
-    for (std::size_t k = 0; k < parts.size(); ++k) {
-      Datum& datum = work->problem.*parts[k]->datum;
-      datum = {work->data->at(copies[k].offset), datum.batched, false, nullptr};
-    }
-    return {};
-  });
-  add_downloads(steps, *device_.gpu_, copies, work->data);
-  steps.push_back([this, work, results, control](std::shared_ptr<Call>& next) -> Failure {
+  add_reserve(steps, *device_.memory_, host);
+  add_downloads(steps, *device_.gpu_, copies, host);
+  steps.push_back([this, work, host, results, control](std::shared_ptr<Call>& next) -> Failure {
     if (control && control->cancelled) return {Failure::Code::kCancelled};
-    return device_.cpu_.solve(work->problem, settings_, results, control, work->solution, next);
+    return device_.cpu_.solve(work->problem, settings_, *results, control, work->solution, next);
   });
   steps.push_back([this, work](std::shared_ptr<Call>&) -> Failure {
     keep_on_cpu(std::move(work->solution));
@@ -283,38 +288,38 @@ void FallbackSolution::add_cpu_solve(Steps& steps, const Results& results, std::
   });
 }
 
-Failure FallbackSolution::solve(std::shared_ptr<Solution> gpu, std::shared_ptr<Call> call,
-                                const Results& results, std::shared_ptr<Control> control,
-                                std::shared_ptr<Call>& out) {
-  const auto self = shared_from_this();
-  Steps by_cpu;
-  Results on_host = results;
-  if (!results.on_device) {
-    add_cpu_solve(by_cpu, results, std::move(control));
-  } else {
-    const auto host = std::make_shared<HostArrays>();
-    std::vector<Copy> copies;
-    on_host.on_device = false;
-    for (const ResultPart& part : kResults) {
-      if (!(results.*part.result)) continue;
-      const std::size_t bytes = bytes_of(layout_, part.width);
-      copies.push_back({host->add(bytes), results.*part.result, bytes});
-    }
-    if (Failure f = host->reserve(*device_.memory_)) return f;
-    std::size_t next = 0;
-    for (const ResultPart& part : kResults) {
-      if (results.*part.result) on_host.*part.result = host->at(copies[next++].offset);
-    }
-    add_cpu_solve(by_cpu, on_host, std::move(control));
-    add_uploads(by_cpu, *device_.gpu_, copies, host);
+/// Steps by which the CPU solves the batch, and its results get to where they are wanted.
+Steps FallbackSolution::solve_on_cpu(const Results& results, std::shared_ptr<Control> control) {
+  Steps steps;
+  const auto on_host = std::make_shared<Results>(results);
+  const auto host = std::make_shared<HostArrays>();
+  std::vector<Copy> copies;
+  on_host->on_device = false;
+  for (const ResultPart& part : kResults) {
+    void* const wanted = results.*part.result;
+    if (!wanted || !results.on_device) continue;
+    const std::size_t bytes = bytes_of(layout_, part.width);
+    const std::size_t offset =
+        host->add(bytes, [on_host, &part](std::byte* at) { (*on_host).*part.result = at; });
+    copies.push_back({offset, wanted, bytes});
   }
-  by_cpu.push_back([self](std::shared_ptr<Call>&) -> Failure {
+  add_reserve(steps, *device_.memory_, host);
+  add_cpu_solve(steps, on_host, std::move(control));
+  add_uploads(steps, *device_.gpu_, copies, host);
+  steps.push_back([self = shared_from_this()](std::shared_ptr<Call>&) -> Failure {
     self->end_solve();
     return {};
   });
+  return steps;
+}
+
+void FallbackSolution::solve(std::shared_ptr<Solution> gpu, std::shared_ptr<Call> call,
+                             const Results& results, std::shared_ptr<Control> control,
+                             std::shared_ptr<Call>& out) {
+  Steps by_cpu = solve_on_cpu(results, std::move(control));
   if (!call) {
     out = std::make_shared<Sequence>(std::move(by_cpu));
-    return {};
+    return;
   }
   const auto attempt = std::make_shared<Attempt>(std::move(call));
   gpu_ = std::move(gpu);
@@ -323,18 +328,17 @@ Failure FallbackSolution::solve(std::shared_ptr<Solution> gpu, std::shared_ptr<C
     next = attempt;
     return {};
   });
-  steps.push_back([self, attempt, by_cpu = std::move(by_cpu)](std::shared_ptr<Call>& next) mutable -> Failure {
+  steps.push_back([self = shared_from_this(), attempt, by_cpu](std::shared_ptr<Call>& next) -> Failure {
     self->unserved_ = attempt->unserved();
-    if (!self->unserved_) {
+    if (self->unserved_) {
+      self->gpu_ = nullptr;
+      next = std::make_shared<Sequence>(by_cpu);
+    } else {
       self->end_solve();
-      return {};
     }
-    self->gpu_ = nullptr;
-    next = std::make_shared<Sequence>(std::move(by_cpu));
     return {};
   });
   out = std::make_shared<Sequence>(std::move(steps));
-  return {};
 }
 
 /// Lets go of the data, unless derivatives may need them. Memory of other CUDA code's is its own again.
@@ -358,24 +362,20 @@ void FallbackSolution::end_solve() {
 
 Failure FallbackDevice::keep(const Problem& problem, Problem& out) {
   const auto host = std::make_shared<HostArrays>();
-  std::size_t offsets[std::size(kData)] = {};
+  out = problem;
   for (const bool batched : {false, true}) {
-    for (std::size_t k = 0; k < std::size(kData); ++k) {
-      const Datum& datum = problem.*kData[k].datum;
-      if (datum.data && !datum.on_device && datum.batched == batched)
-        offsets[k] = host->add(kData[k].bytes(problem));
+    for (const DataPart& part : kData) {
+      Datum& datum = out.*part.datum;
+      if (!datum.data || datum.on_device || datum.batched != batched) continue;
+      const std::size_t bytes = part.bytes(problem);
+      host->add(bytes, [this, &datum, bytes](std::byte* at) {
+        copy(pool_, at, datum.data, bytes);
+        datum.data = at;
+      });
+      datum.owner = host;
     }
   }
-  if (Failure f = host->reserve(*memory_)) return f;
-  out = problem;
-  for (std::size_t k = 0; k < std::size(kData); ++k) {
-    Datum& datum = out.*kData[k].datum;
-    if (!datum.data || datum.on_device) continue;
-    copy(pool_, host->at(offsets[k]), datum.data, kData[k].bytes(problem));
-    datum.data = host->at(offsets[k]);
-    datum.owner = host;
-  }
-  return {};
+  return host->reserve(*memory_);
 }
 
 Failure FallbackDevice::solve(const Problem& problem, const Settings& settings, const Results& results,
@@ -395,8 +395,7 @@ Failure FallbackDevice::solve(const Problem& problem, const Settings& settings, 
       return failure;
     }
   }
-  if (Failure f = made->solve(std::move(on_gpu), std::move(gpu_call), results, std::move(control), call))
-    return f;
+  made->solve(std::move(on_gpu), std::move(gpu_call), results, std::move(control), call);
   solution = made;
   return {};
 }
@@ -413,10 +412,8 @@ Failure FallbackSolution::add_second_solve(Steps& steps) {
     return failure;
   }
   const auto unread = std::make_shared<Unread>();
-  Results results;
-  if (Failure f = unread->reserve(layout_, *device_.memory_, results)) return f;
-  add_cpu_solve(steps, results, nullptr);
-  steps.push_back([unread](std::shared_ptr<Call>&) { return Failure{}; });  // they live until here
+  if (Failure f = unread->reserve(layout_, *device_.memory_)) return f;
+  add_cpu_solve(steps, {unread, &unread->results()}, nullptr);
   return {};
 }
 
@@ -426,7 +423,6 @@ Failure FallbackSolution::backward(const Upstream& upstream, const Gradients& gr
                       !upstream.dobjective && !gradients.residual;
   if (gpu_ && served) return gpu_->backward(upstream, gradients, out);
 
-  const auto self = shared_from_this();
   Steps steps;
   if (Failure f = add_second_solve(steps)) return f;
   struct Work {
@@ -434,44 +430,34 @@ Failure FallbackSolution::backward(const Upstream& upstream, const Gradients& gr
     Gradients gradients;
   };
   const auto work = std::make_shared<Work>(Work{upstream, gradients});
-  const auto host = std::make_shared<HostArrays>();
+  work->gradients.on_device = false;
+  HostArrays host;
   std::vector<Copy> down, up;
-  std::size_t offsets[std::size(kUpstream)] = {};
-  for (std::size_t k = 0; k < std::size(kUpstream); ++k) {
-    const UpstreamPart& part = kUpstream[k];
-    const void* const given = upstream.*part.gradient;
+  for (const UpstreamPart& part : kUpstream) {
+    const void*& given = work->upstream.*part.gradient;
     if (!given) continue;
     const std::size_t bytes = bytes_of(layout_, part.width);
-    offsets[k] = host->add(bytes);
-    if (upstream.*part.on_device) down.push_back({offsets[k], const_cast<void*>(given), bytes});
+    const bool on_device = std::exchange(work->upstream.*part.on_device, false);
+    const std::size_t offset = host.add(bytes, [this, &given, bytes, on_device](std::byte* at) {
+      if (!on_device) copy(device_.pool_, at, given, bytes);
+      given = at;
+    });
+    if (on_device) down.push_back({offset, const_cast<void*>(given), bytes});
   }
   for (const DataPart& part : kData) {
-    void* const wanted = gradients.*part.gradient;
+    void*& wanted = work->gradients.*part.gradient;
     if (!wanted || !gradients.on_device) continue;
     const std::size_t bytes = part.bytes(layout_);
-    up.push_back({host->add(bytes), wanted, bytes});
+    up.push_back({host.add(bytes, [&wanted](std::byte* at) { wanted = at; }), wanted, bytes});
   }
-  if (Failure f = host->reserve(*device_.memory_)) return f;
-  for (std::size_t k = 0; k < std::size(kUpstream); ++k) {
-    const UpstreamPart& part = kUpstream[k];
-    if (!(upstream.*part.gradient)) continue;
-    const std::size_t bytes = bytes_of(layout_, part.width);
-    if (!(upstream.*part.on_device)) copy(device_.pool_, host->at(offsets[k]), upstream.*part.gradient, bytes);
-    work->upstream.*part.gradient = host->at(offsets[k]);
-    work->upstream.*part.on_device = false;
-  }
-  std::size_t next_up = 0;
-  for (const DataPart& part : kData) {
-    if ((gradients.*part.gradient) && gradients.on_device)
-      work->gradients.*part.gradient = host->at(up[next_up++].offset);
-  }
-  work->gradients.on_device = false;
+  if (Failure f = host.reserve(*device_.memory_)) return f;
 
-  add_downloads(steps, *device_.gpu_, down, host);
-  steps.push_back([self, work, host](std::shared_ptr<Call>& next) {
+  const auto kept = std::make_shared<HostArrays>(std::move(host));
+  add_downloads(steps, *device_.gpu_, down, kept);
+  steps.push_back([self = shared_from_this(), work, kept](std::shared_ptr<Call>& next) {
     return self->on_cpu()->backward(work->upstream, work->gradients, next);
   });
-  add_uploads(steps, *device_.gpu_, up, host);
+  add_uploads(steps, *device_.gpu_, up, kept);
   out = std::make_shared<Sequence>(std::move(steps));
   return {};
 }
@@ -479,23 +465,21 @@ Failure FallbackSolution::backward(const Upstream& upstream, const Gradients& gr
 Failure FallbackSolution::jvp(const Tangents& tangents, const SolutionTangents& results,
                               std::shared_ptr<Call>& out) {
   if (const std::shared_ptr<Solution> cpu = on_cpu()) return cpu->jvp(tangents, results, out);
-  const auto self = shared_from_this();
   Steps steps;
   if (Failure f = add_second_solve(steps)) return f;
   const auto host = std::make_shared<HostArrays>();
-  const auto copied = std::make_shared<Tangents>();
-  std::size_t offsets[std::size(kData)] = {};
-  for (std::size_t k = 0; k < std::size(kData); ++k) {
-    if (tangents.*kData[k].tangent) offsets[k] = host->add(kData[k].bytes(layout_));
+  const auto copied = std::make_shared<Tangents>(tangents);
+  for (const DataPart& part : kData) {
+    const void*& tangent = (*copied).*part.tangent;
+    if (!tangent) continue;
+    const std::size_t bytes = part.bytes(layout_);
+    host->add(bytes, [this, &tangent, bytes](std::byte* at) {
+      copy(device_.pool_, at, tangent, bytes);
+      tangent = at;
+    });
   }
   if (Failure f = host->reserve(*device_.memory_)) return f;
-  for (std::size_t k = 0; k < std::size(kData); ++k) {
-    const void* const given = tangents.*kData[k].tangent;
-    if (!given) continue;
-    copy(device_.pool_, host->at(offsets[k]), given, kData[k].bytes(layout_));
-    (*copied).*kData[k].tangent = host->at(offsets[k]);
-  }
-  steps.push_back([self, copied, host, results](std::shared_ptr<Call>& next) {
+  steps.push_back([self = shared_from_this(), copied, host, results](std::shared_ptr<Call>& next) {
     return self->on_cpu()->jvp(*copied, results, next);
   });
   out = std::make_shared<Sequence>(std::move(steps));

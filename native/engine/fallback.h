@@ -1,10 +1,10 @@
 // A GPU for all that it serves, and the CPU for the rest: what the device 'auto' is where there is a GPU.
 //
-// A batch goes to the CPU as a whole: at once, where its caller knows that the GPU does not serve it; after the
-// GPU has tried, where it finds that Q is not positive definite, or leaves a problem unsolved (only the CPU has
-// a solver that finds certificates); and after the solve, for derivatives that the GPU does not compute. The
-// CPU then solves the batch once more. For that, what was in host memory is copied once, before the GPU gets
-// it, and kept as long as it may be needed: until the end of the solve, or with the factors.
+// A batch goes to the CPU as a whole: at once, where its caller knows that the GPU does not serve it; after
+// the GPU has tried, where it finds that Q is not positive definite, or leaves a problem unsolved (only the
+// CPU has a solver that finds certificates); and after the solve, for derivatives that the GPU does not
+// compute. The CPU then solves the batch once more. For that, what was in host memory is copied once, before
+// the GPU gets it, and kept as long as it may be needed: until the end of the solve, or with the factors.
 #pragma once
 
 #include <memory>

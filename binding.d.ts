@@ -69,7 +69,7 @@ export interface NativeSettings {
   closest: boolean;
   /** When the CPU solves instead of a GPU: 0 never, 1 where the GPU finds that it cannot, 2 at once. */
   fallback: 0 | 1 | 2;
-  /** What a problem of the same sizes left behind. Of what only a GPU has, nothing is made. */
+  /** What a problem of the same sizes left behind, on the CPU, or on a GPU with another fallback than 0. */
   warmStart?: Factorization;
 }
 

@@ -76,7 +76,7 @@ export interface SyncSolveOptions<D extends DType = DType, O extends Output = 'h
    * The solution of a similar batch, from which the iterations start: of the same sizes and dtype, with the same of `gl`,
    * `lb` and `ub` given, differentiable and not disposed of (it may be as soon as the call has returned), by the CPU. It
    * saves iterations where the data have moved little, and changes results by no more than the tolerance. Under 'auto' it
-   * may be a GPU's, and then saves none.
+   * may be a GPU's.
    */
   readonly warmStart?: QpSolution<DType, Output> | undefined;
   /** Ends the call with ERR_QP_ABORTED. A synchronous call only looks at it before it starts. */

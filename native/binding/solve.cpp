@@ -24,7 +24,7 @@ std::shared_ptr<Solution> read_warm_start(Napi::Value settings, const Problem& p
   const Factorization* factorization = Factorization::from(value);
   if (factorization == nullptr) throw InvalidArgument("warmStart must be a Factorization");
   std::shared_ptr<Solution> solution = factorization->start_for_cpu();
-  if (!solution) return nullptr;  // a GPU has it
+  if (!solution) return nullptr;  // what is not there saves no iterations, and changes nothing else
   const Shape &given = solution->shape(), &shape = problem.shape;
   const bool fits = given.batch == shape.batch && given.n == shape.n && given.m == shape.m &&
                     given.q == shape.q && solution->dtype() == problem.dtype;

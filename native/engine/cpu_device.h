@@ -34,6 +34,7 @@ class CpuSolution : public Solution, public std::enable_shared_from_this<CpuSolu
   Failure backward(const Upstream& upstream, const Gradients& gradients, std::shared_ptr<Call>& out) override;
   Failure jvp(const Tangents& tangents, const SolutionTangents& out, std::shared_ptr<Call>& call) override;
   std::shared_ptr<Solution> start_for_cpu() override { return shared_from_this(); }
+  bool start_vectors(BatchVectors& out) const override;
 
   const Shape& shape() const override;
   DType dtype() const override;

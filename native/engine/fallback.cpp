@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "cpu/unit_solver.h"
 #include "engine/copy.h"
 #include "engine/sizes.h"
 
@@ -193,6 +194,36 @@ class Attempt final : public Call {
   std::shared_ptr<Call> call_;
 };
 
+/// A GPU's solution, for iterations of the CPU to start from.
+class StartingPoint final : public Solution {
+ public:
+  static std::shared_ptr<Solution> read_from(Solution& solution) {
+    const auto point = std::make_shared<StartingPoint>(solution.shape(), solution.dtype());
+    return solution.read_vectors(point->z_, point->lambda_, point->nu_) ? nullptr : point;
+  }
+  StartingPoint(const Shape& shape, DType dtype) : shape_(shape), dtype_(dtype) {}
+
+  bool start_vectors(BatchVectors& out) const override {
+    out.z = const_cast<double*>(z_.data());
+    out.lambda = out.lambda_h = const_cast<double*>(lambda_.data());
+    out.nu = const_cast<double*>(nu_.data());
+    return true;
+  }
+  Failure backward(const Upstream&, const Gradients&, std::shared_ptr<Call>&) override {
+    return {Failure::Code::kDevice, ' ', 0, 0, 0, 0, "a starting point has no derivatives"};
+  }
+  const Shape& shape() const override { return shape_; }
+  DType dtype() const override { return dtype_; }
+  std::size_t bytes() const override { return 0; }
+  int threads() const override { return 0; }
+  const char* backend() const override { return ""; }
+
+ private:
+  Shape shape_;
+  DType dtype_;
+  std::vector<double> z_, lambda_, nu_;
+};
+
 }  // namespace
 
 // ---- the solution ---------------------------------------------------------------------------------------
@@ -217,7 +248,7 @@ class FallbackSolution final : public Solution, public std::enable_shared_from_t
   Failure backward(const Upstream& upstream, const Gradients& gradients, std::shared_ptr<Call>& out) override;
   Failure jvp(const Tangents& tangents, const SolutionTangents& results, std::shared_ptr<Call>& out) override;
   Failure unserved() const override { return unserved_; }
-  std::shared_ptr<Solution> start_for_cpu() override { return on_cpu(); }
+  std::shared_ptr<Solution> start_for_cpu() override;
 
   const Shape& shape() const override { return layout_.shape; }
   DType dtype() const override { return layout_.dtype; }
@@ -460,6 +491,11 @@ Failure FallbackSolution::backward(const Upstream& upstream, const Gradients& gr
   add_uploads(steps, *device_.gpu_, up, kept);
   out = std::make_shared<Sequence>(std::move(steps));
   return {};
+}
+
+std::shared_ptr<Solution> FallbackSolution::start_for_cpu() {
+  if (!gpu_) return on_cpu();
+  return StartingPoint::read_from(*gpu_);
 }
 
 Failure FallbackSolution::jvp(const Tangents& tangents, const SolutionTangents& results,

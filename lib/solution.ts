@@ -17,7 +17,7 @@ import type { Output, ResultTensor } from './output.js';
 import type { DatumName } from './problem.js';
 import { partShapes } from './solved.js';
 import type { PartName, SolvedProblem } from './solved.js';
-import type { DType, DataByDType, NumberArray } from './tensor.js';
+import type { DType, DataByDType } from './tensor.js';
 
 /**
  * How a problem ended.

@@ -74,7 +74,7 @@ function allOf(solution: QpSolution<'float64'>): Buffer {
   return Buffer.concat(Array.from({ length: batch }, (_, k) => bitsOf(solution, {}, k)));
 }
 
-const hosted = (value: unknown): Tensor => (value as DeviceTensor<DType>).toHostSync();
+const hosted = (value: unknown): Tensor => (value as DeviceTensor).toHostSync();
 
 describeWithGpu("what a GPU does not serve, under device 'auto'", () => {
   describe.each(cases)('%s', (_, problem, options, reason) => {

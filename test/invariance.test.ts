@@ -124,7 +124,7 @@ describe.each(cases)('%s, in %s precision: a problem has the same result', (_, p
       for (const name of shared as (typeof names)[number][]) {
         once[name] = tensor(common[name].data, common[name].shape.slice(1));
       }
-      const options = { precision, threads: 1 };
+      const options = { device, precision, threads: 1 };
       using solution = qpSolveBatchSync(once, options);
       using other = qpSolveBatchSync(repeated, options);
       const gradients = solution.backwardSync(upstream);
@@ -147,7 +147,7 @@ describe.each(cases)('%s, in %s precision: a problem has the same result', (_, p
         for (let j = 0; j < n; j++) badG[(row + 1) * n + j] = -badG[row * n + j]!;
         badH[row + 1] = -badH[row]! - 1; // gᵀz ≤ h and gᵀz ≥ h + 1
         const mixed = { ...problem, G: tensor(badG, G.shape), h: tensor(badH, h.shape) };
-        using solution = qpSolveBatchSync(mixed, { precision });
+        using solution = qpSolveBatchSync(mixed, { device, precision });
         expect(solution.status[bad]).not.toBe('solved');
         const actual = results(mixed, upstream, { precision, threads: 1 });
         expect(all.filter((k) => k !== bad && !actual[k]!.equals(expected[k]!))).toEqual([]);

@@ -239,7 +239,11 @@ Failure SolveCall::collect(Lane& lane) {
   if (lane.flags.indefinite != kNoKey) {
     return {Failure::Code::kNotConvex, 'Q', static_cast<std::size_t>(lane.flags.indefinite)};
   }
-  solved_ += std::exchange(lane.count, 0);
+  const std::size_t first = std::exchange(solved_, solved_ + std::exchange(lane.count, 0));
+  for (std::size_t i = first; solution_->settings.fallback && i < solved_; ++i) {
+    if (results_.status[i] != static_cast<std::uint8_t>(Status::kSolved))
+      return {Failure::Code::kUnserved, ' ', i};
+  }
   if (control_ && control_->progress) control_->progress(solved_);
   return {};
 }

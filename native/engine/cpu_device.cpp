@@ -168,8 +168,7 @@ void CpuSolution::Impl::solve_unit(std::size_t unit, int worker, Solving& call,
                                    const Results& results) const {
   using Keep = GeneralBatch::Keep;
   BatchVectors guess;
-  const auto* start = dynamic_cast<const CpuSolution*>(settings.warm_start.get());
-  if (start) guess = start->impl_->solution_vectors();
+  const bool start = settings.warm_start && settings.warm_start->start_vectors(guess);
   const BatchVectors* guessed = start ? &guess : nullptr;
   if (all_general) {
     solve_general({unit, nullptr, guessed}, worker, call, results);
@@ -181,7 +180,7 @@ void CpuSolution::Impl::solve_unit(std::size_t unit, int worker, Solving& call,
     return GeneralBatch::Task{
         i, [this, memory, lane](const PlainProblem& to) { units->read(lane, memory, to); }};
   };
-  bool all_solved = start != nullptr;
+  bool all_solved = start;
   if (start) {
     each_problem(unit, [&](std::size_t i) {
       if (call.failed()) return;
@@ -250,6 +249,11 @@ std::shared_ptr<Call> CpuSolution::solve(const Results& results, std::shared_ptr
                           }
                         }});
   return std::make_shared<JobCall>(impl->threads_of, std::move(job), [call] { return call->outcome(); });
+}
+
+bool CpuSolution::start_vectors(BatchVectors& out) const {
+  out = impl_->solution_vectors();
+  return true;
 }
 
 const Shape& CpuSolution::shape() const { return impl_->layout.shape; }

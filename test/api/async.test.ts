@@ -1,64 +1,60 @@
 import { stat } from 'node:fs/promises';
+import { setImmediate, setTimeout } from 'node:timers/promises';
 
 import { qpSolveBatch, qpSolveBatchSync } from '../../lib/index.js';
 import type { Progress } from '../../lib/index.js';
 import { failure } from '../support/errors.js';
 import { longProblem } from '../support/long.js';
 import { randomProblem } from '../support/problems.js';
+import { watchNextSolve } from '../support/watched.js';
 
-const lean = { device: 'cpu', differentiable: false } as const;
+const lean = { device: 'cpu', differentiable: false, threads: 1 } as const;
 
+/** Starts solving a batch that is far from its end when `stop` is called. */
+function startLong(problem: ReturnType<typeof longProblem>) {
+  const controller = new AbortController();
+  let hasEnded = false;
+  const solving = qpSolveBatch(problem, { ...lean, signal: controller.signal }).finally(() => {
+    hasEnded = true;
+  });
+  const stop = async () => {
+    controller.abort();
+    await failure('ERR_QP_ABORTED', () => solving);
+  };
+  return { hasEnded: () => hasEnded, stop };
+}
+
+// Whether something waits for a solve shows in the order in which they end, which is the same however busy the machine is:
+// the solves here are a hundred times and more as long as what is done beside them.
 describe('while a batch is being solved', () => {
   it('the event loop goes on', async () => {
-    const problem = longProblem(3.5);
-    let last = performance.now();
-    let worst = 0;
-    let ticks = 0;
-    const solving = qpSolveBatch(problem, lean);
-    last = performance.now(); // copying the data, which is done now, is not what this is about
-    const timer = setInterval(() => {
-      const now = performance.now();
-      worst = Math.max(worst, now - last);
-      last = now;
-      ticks++;
-    }, 5);
-    const { timings } = await solving;
-    clearInterval(timer);
-    expect(timings.solve).toBeGreaterThan(2000);
-    expect(worst).toBeLessThan(250); // blocked, it would be the whole time
-    expect(ticks).toBeGreaterThan(timings.solve / 20);
+    const { hasEnded, stop } = startLong(longProblem(5000));
+    for (let turn = 0; turn < 100; turn++) {
+      await setImmediate();
+      await setTimeout(1);
+    }
+    expect(hasEnded()).toBe(false);
+    await stop();
   });
 
-  it('files are as fast as ever, however many solves are queued', async () => {
-    const problem = longProblem(0.1);
-    const solving = Promise.all(Array.from({ length: 24 }, () => qpSolveBatch(problem, lean)));
-    let ended = false as boolean;
-    void solving.finally(() => {
-      ended = true;
-    });
-    let worst = 0;
-    let calls = 0;
-    while (!ended) {
-      const start = performance.now();
-      await stat(__filename);
-      worst = Math.max(worst, performance.now() - start);
-      calls++;
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
-    expect(calls).toBeGreaterThan(20);
-    expect(worst).toBeLessThan(250);
+  it('files can be read, however many solves are queued', async () => {
+    const problem = longProblem(2000);
+    const solves = Array.from({ length: 8 }, () => startLong(problem)); // Node has four threads for files
+    for (let call = 0; call < 5; call++) await stat(__filename);
+    expect(solves.map(({ hasEnded }) => hasEnded())).not.toContain(true);
+    await Promise.all(solves.map(({ stop }) => stop()));
   });
 
   it('progress is reported, forwards, and not too often', async () => {
-    const problem = longProblem(1);
-    const batch = problem.p.shape[0]!;
+    const batch = 600;
     const reports: Progress[] = [];
-    const { timings } = await qpSolveBatch(problem, {
+    const { timings } = await qpSolveBatch(longProblem(batch), {
       ...lean,
       onProgress: (progress) => reports.push(progress),
     });
-    expect(reports.length).toBeGreaterThan(3);
-    expect(reports.length).toBeLessThan(timings.solve / 45 + 2);
+    expect(reports.length).toBeGreaterThan(1);
+    // One each 50 ms at most, and one at the end: slower solves have as many more.
+    expect(reports.length).toBeLessThanOrEqual(timings.solve / 50 + 2);
     expect(reports.at(-1)).toEqual({ solved: batch, batch });
     const counts = reports.map(({ solved }) => solved);
     expect(counts).toEqual([...counts].sort((a, b) => a - b));
@@ -66,13 +62,21 @@ describe('while a batch is being solved', () => {
 
   it('what onProgress throws ends the solve', async () => {
     const mine = new Error('mine');
-    const solving = qpSolveBatch(longProblem(1), {
+    const batch = 4000;
+    const reports: Progress[] = [];
+    const watching = watchNextSolve();
+    const solving = qpSolveBatch(longProblem(batch), {
       ...lean,
-      onProgress: () => {
+      onProgress: (progress) => {
+        reports.push(progress);
         throw mine;
       },
     });
     await expect(solving).rejects.toBe(mine);
+    const { solved, ended } = await watching;
+    await ended;
+    expect(reports).toHaveLength(1);
+    expect(solved()).toBeLessThan(batch / 2);
   });
 
   it('the data may be changed or transferred', async () => {
@@ -108,16 +112,25 @@ describe('aborting', () => {
     await failure('ERR_QP_ABORTED', () => qpSolveBatchSync({ Q: [[1]], p: [1] }, { signal }));
   });
 
-  it('during the call ends it soon, and stops the work', async () => {
-    const problem = longProblem(4);
+  it('during the call ends it before its work has stopped, which it does', async () => {
+    const batch = 4000;
     const controller = new AbortController();
-    const start = performance.now();
-    const solving = qpSolveBatch(problem, { ...lean, signal: controller.signal });
-    setTimeout(() => controller.abort(new Error('enough')), 100);
+    const watching = watchNextSolve();
+    const solving = qpSolveBatch(longProblem(batch), {
+      ...lean,
+      signal: controller.signal,
+      onProgress: () => controller.abort(new Error('enough')),
+    });
+    const { solved, ended } = await watching;
+    const order: string[] = [];
+    void ended.then(() => order.push('the work'));
     const error = await failure('ERR_QP_ABORTED', () => solving);
+    order.push('the call');
     expect((error.cause as Error).message).toBe('enough');
-    await qpSolveBatch({ Q: [[1]], p: [1] }); // waits behind what is left of the other
-    expect(performance.now() - start).toBeLessThan(2000);
+    await ended;
+    expect(order).toEqual(['the call', 'the work']);
+    expect(solved()).toBeGreaterThan(0);
+    expect(solved()).toBeLessThan(batch / 2);
   });
 
   it('after the call does nothing, and leaves no listener', async () => {

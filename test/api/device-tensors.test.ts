@@ -320,13 +320,25 @@ describeWithGpu('a call on a GPU', (gpu) => {
   });
 
   it('leaves the event loop to others', async () => {
-    let ticks = 0;
-    const timer = setInterval(() => ticks++, 1);
-    const { timings } = await qpSolveBatch(randomProblem({ batch: 200, n: 24, m: 24, q: 4 }, 32), {
-      device: gpu.name,
-    });
-    clearInterval(timer);
-    expect(ticks).toBeGreaterThan(Math.min(timings.solve / 20, 20) - 1);
+    const small = randomProblem({ batch: 10, n: 24, m: 24, q: 4 }, 32);
+    const calls = 20;
+    const turnsWhileSolving = async () => {
+      let [turns, running] = [0, true];
+      const turn = () => {
+        turns++;
+        if (running) setImmediate(turn);
+      };
+      const solving = Array.from({ length: calls }, () => qpSolveBatch(small, { device: gpu.name }));
+      turn();
+      await Promise.all(solving);
+      running = false;
+      return turns;
+    };
+    // Calls that blocked would leave it one turn each. A fast GPU may be done before a busy machine has come to more: again.
+    let most = 0;
+    for (let round = 0; round < 10 && most <= calls; round++)
+      most = Math.max(most, await turnsWhileSolving());
+    expect(most).toBeGreaterThan(calls);
   });
 });
 

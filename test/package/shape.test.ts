@@ -7,8 +7,6 @@ import { root, runNode } from '../support/node.js';
 import { packPackage, removePackage } from '../support/packed.js';
 import type { Packed } from '../support/packed.js';
 
-jest.setTimeout(120_000);
-
 let packed: Packed;
 beforeAll(() => {
   packed = packPackage();

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs
 import os from 'node:os';
 import path from 'node:path';
 
-import { root } from './node.js';
+import { hangs, root } from './node.js';
 
 /** How a command ended, and what it said. */
 export interface Told {
@@ -41,7 +41,7 @@ export function optnet(
     execFile(
       process.execPath,
       [...flags, program, ...args],
-      { cwd: os.tmpdir(), timeout: 60_000, env: { ...process.env, ...settings, ...env } },
+      { cwd: os.tmpdir(), timeout: hangs, env: { ...process.env, ...settings, ...env } },
       (error, stdout, stderr) => resolve({ exitCode: error ? error.code : 0, stdout, stderr }),
     );
   });

@@ -4,10 +4,12 @@ import { multiplierOf, parts, sidesOf, widthOf } from './general.js';
 import type { Datum, OneProblem, Part, Point, Side } from './general.js';
 
 // Looked up once: in jest's realms every use of a global is slow.
-const { abs, log2, max, min, round } = Math;
+const { abs, floor, log2, max, min, round, sqrt } = Math;
 
 /** Upstream gradients: of the parts of a solution, and of the objective. */
 export type UpstreamValues = Partial<Record<Part, Float64Array>> & { objective?: number };
+
+export type GradientValues = Partial<Record<`d${Datum}`, Float64Array>>;
 
 export interface ExactSolution {
   point: Point;
@@ -16,7 +18,9 @@ export interface ExactSolution {
   /** The least over all sides of max(multiplier, slack); +∞ without any. */
   margin: number;
   /** Gradients of the loss, of every datum that the problem has; dQ symmetric. */
-  gradients(upstream: UpstreamValues): Partial<Record<`d${Datum}`, Float64Array>>;
+  gradients(upstream: UpstreamValues): GradientValues;
+  /** The same, lost digits and all, by elimination in doubles: z = Q⁻¹(…), then a system for the multipliers alone. */
+  eliminated(upstream: UpstreamValues): GradientValues;
 }
 
 /** Why there is no reference. */
@@ -115,7 +119,9 @@ function prove(
     point,
     slack,
     margin,
-    gradients: (upstream) => gradientsOf(problem, system, point, upstream),
+    gradients: (upstream) => gradientsOf(problem, system, point, upstream, (right) => system.solve(right)),
+    eliminated: (upstream) =>
+      gradientsOf(problem, system, point, upstream, (right) => system.eliminate(right)),
   };
 }
 
@@ -174,9 +180,7 @@ class ActiveSystem {
     });
     for (let k = 0; k < q; k++) row(size - q + k, (j) => A[k * n + j]!, b[k]!);
     this.scale = equilibration(this.matrix, size);
-    this.factors = this.matrix.map(
-      (x, at) => x * this.scale[Math.floor(at / size)]! * this.scale[at % size]!,
-    );
+    this.factors = this.matrix.map((x, at) => x * this.scale[floor(at / size)]! * this.scale[at % size]!);
     this.order = Int32Array.from({ length: size }, (_, i) => i);
     this.rank = factor(this.factors, this.order, size);
   }
@@ -210,6 +214,26 @@ class ActiveSystem {
     return undefined;
   }
 
+  /** With Q ≻ 0 and C the other rows: CQ⁻¹Cᵀy = CQ⁻¹g − c, x = Q⁻¹(g − Cᵀy), all in doubles. */
+  eliminate(right: Float64Array): Pair {
+    const { n } = this.problem;
+    const { size, matrix } = this;
+    const row = (i: number) => matrix.subarray(i * size, i * size + n);
+    const solveQ = solverOf(Float64Array.from({ length: n * n }, (_, at) => row(floor(at / n))[at % n]!));
+    const C = Array.from({ length: size - n }, (_, i) => row(n + i));
+    const x = solveQ(right.subarray(0, n));
+    const eliminated = C.map(solveQ);
+    const reduced = Float64Array.from(C.flatMap((c) => eliminated.map((e) => plainDot(c, e))));
+    const y = linearSolve(
+      reduced,
+      Float64Array.from(C, (c, i) => plainDot(c, x) - right[n + i]!),
+    );
+    eliminated.forEach((e, i) => {
+      for (let j = 0; j < n; j++) x[j]! -= e[j]! * y[i]!;
+    });
+    return { high: Float64Array.from([...x, ...y]), low: new Float64Array(size) };
+  }
+
   split({ high, low }: Pair) {
     const { n, q } = this.problem;
     const part = (from: number, to: number): Pair => ({
@@ -226,7 +250,13 @@ class ActiveSystem {
   }
 }
 
-function gradientsOf(problem: OneProblem, system: ActiveSystem, point: Point, upstream: UpstreamValues) {
+function gradientsOf(
+  problem: OneProblem,
+  system: ActiveSystem,
+  point: Point,
+  upstream: UpstreamValues,
+  solve: (right: Float64Array) => Pair | undefined,
+): GradientValues {
   const { n, m, q, Q, h, gl, lb, ub } = problem;
   const { z } = point;
   // Where each equation of a bound has its multiplier, and whether that is the equation's or its negative.
@@ -243,7 +273,7 @@ function gradientsOf(problem: OneProblem, system: ActiveSystem, point: Point, up
     right[n + i] = -turned * (upstream[multiplierOf[at]]?.[side.index] ?? 0);
   });
   for (let k = 0; k < q; k++) right[system.size - q + k] = -(upstream.nu?.[k] ?? 0);
-  const solution = system.solve(right);
+  const solution = solve(right);
   if (solution === undefined) throw new Error('the adjoint system was not solved');
   // The objective's part needs no system: at the solution its derivatives are the Lagrangian's.
   const w = solution.high;
@@ -282,7 +312,7 @@ function gradientsOf(problem: OneProblem, system: ActiveSystem, point: Point, up
   const all = { dQ, dp, dG, dA, db, ...bounds };
   return Object.fromEntries(
     Object.entries(all).filter(([, values]) => values !== undefined && values.length > 0),
-  ) as Partial<Record<`d${Datum}`, Float64Array>>;
+  );
 }
 
 /** Slacks of sides at z, and the sizes of what they are the differences of. */
@@ -395,13 +425,23 @@ function substitute(a: Float64Array, order: Int32Array, right: Float64Array, siz
   return x;
 }
 
+function plainDot(a: Float64Array, b: Float64Array): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
+  return sum;
+}
+
 /** Solves Mx = v for a symmetric M, in doubles. */
-export function linearSolve(M: Float64Array, v: Float64Array): Float64Array {
-  const size = v.length;
+export const linearSolve = (M: Float64Array, v: Float64Array): Float64Array => solverOf(M)(v);
+
+function solverOf(M: Float64Array): (v: Float64Array) => Float64Array {
+  const size = sqrt(M.length);
   const scale = equilibration(M, size);
-  const factors = M.map((x, at) => x * scale[Math.floor(at / size)]! * scale[at % size]!);
-  const order = Int32Array.from(v, (_, i) => i);
+  const factors = M.map((x, at) => x * scale[floor(at / size)]! * scale[at % size]!);
+  const order = Int32Array.from({ length: size }, (_, i) => i);
   if (factor(factors, order, size) < size) throw new Error('the matrix is singular');
-  const right = v.map((x, i) => x * scale[i]!);
-  return substitute(factors, order, right, size).map((x, i) => x * scale[i]!);
+  return (v) => {
+    const right = v.map((x, i) => x * scale[i]!);
+    return substitute(factors, order, right, size).map((x, i) => x * scale[i]!);
+  };
 }

@@ -3,6 +3,9 @@ import path from 'node:path';
 
 export const root = path.join(__dirname, '../..');
 
+/** In milliseconds: of processes that hang, and of none that a busy machine slows down. Jest's own is longer. */
+export const hangs = 300_000;
+
 export interface Ran {
   exitCode: number | string | null;
   signal: string | null;
@@ -20,7 +23,7 @@ export function runNode(
     execFile(
       process.execPath,
       [...flags, type, '-e', script],
-      { cwd, timeout: 25_000, env: { ...process.env, ...env } },
+      { cwd, timeout: hangs, env: { ...process.env, ...env } },
       (error, stdout, stderr) => {
         resolve({
           exitCode: error ? (error.code ?? null) : 0,

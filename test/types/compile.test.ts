@@ -7,8 +7,6 @@ import ts from 'typescript';
 import { install, packPackage, removePackage } from '../support/packed.js';
 import type { Packed } from '../support/packed.js';
 
-jest.setTimeout(120_000);
-
 let packed: Packed;
 /** A project with nothing but the package. */
 let bare: string;

@@ -124,7 +124,7 @@ describe.each(cases)('%s, in %s precision: a problem has the same result', (_, p
       for (const name of shared as (typeof names)[number][]) {
         once[name] = tensor(common[name].data, common[name].shape.slice(1));
       }
-      const options = { device, precision, threads: 1 };
+      const options: Options = { device, precision, threads: 1 };
       using solution = qpSolveBatchSync(once, options);
       using other = qpSolveBatchSync(repeated, options);
       const gradients = solution.backwardSync(upstream);

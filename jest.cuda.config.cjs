@@ -5,15 +5,14 @@ const base = require('./jest.config.cjs');
 module.exports = {
   ...base,
   globalSetup: '<rootDir>/test/support/emulated.cjs',
-  // What needs no device, or is not about this one; and what asks more of gradients than a GPU, which does not refine them, has.
+  // What needs no device, or is not about this one.
   testPathIgnorePatterns: [
     '/test/cli/', // its tests choose the addon themselves
     '/test/cuda/',
     '/test/(docs|experiments|package|types)/',
     '/test/sudoku/(?!training)',
     '/test/instruction-sets',
-    '/test/exactness.test',
   ],
   maxWorkers: '100%',
-  testTimeout: 180_000, // each barrier of each emulated thread takes its time
+  testTimeout: 1_800_000, // each barrier of each emulated thread takes its time
 };

@@ -35,7 +35,7 @@ export interface NativeDatum {
 
 /** All arrays have the same element type. G, h and gl are absent when m = 0, A and b when q = 0. */
 export interface NativeProblem {
-  /** What solves: -1 for the CPU, else the ordinal of a GPU. */
+  /** What solves: -1 for the CPU, else the ordinal of a GPU, in whose memory arrays may be. */
   device: number;
   dtype: 'float64' | 'float32';
   batch: number;
@@ -67,7 +67,9 @@ export interface NativeSettings {
   smoothing: number;
   /** Solve the closest feasible problem. */
   closest: boolean;
-  /** What a problem of the same sizes left behind on the same device. */
+  /** When the CPU solves instead of a GPU: 0 never, 1 where the GPU finds that it cannot, 2 at once. */
+  fallback: 0 | 1 | 2;
+  /** What a problem of the same sizes left behind, on the CPU, or on a GPU with another fallback than 0. */
   warmStart?: Factorization;
 }
 
@@ -104,7 +106,15 @@ export interface NativeResults {
 /** Why a call was not served. Errors are made of it in lib/errors.ts. */
 export interface NativeFailure {
   failure:
-    'notFinite' | 'notSymmetric' | 'notConvex' | 'memory' | 'device' | 'cancelled' | 'disposed' | 'invalid';
+    | 'notFinite'
+    | 'notSymmetric'
+    | 'notConvex'
+    | 'memory'
+    | 'device'
+    | 'unserved'
+    | 'cancelled'
+    | 'disposed'
+    | 'invalid';
   /** The name of a datum, of an upstream gradient, or of a tangent. */
   argument?: string;
   /** Problem in the batch; absent for a datum that the batch shares. */
@@ -114,7 +124,7 @@ export interface NativeFailure {
   column?: number;
   /** 'memory': bytes asked for. */
   bytes?: number;
-  /** 'device', 'invalid': what is wrong. 'memory': whose, "the memory of cuda:0", unless it is the machine's. */
+  /** 'device', 'invalid': what is wrong. 'unserved': why, where it is not that problem `index` stayed unsolved. 'memory': whose, "the memory of cuda:0", unless it is the machine's. */
   message?: string;
 }
 
@@ -194,6 +204,8 @@ export interface Factorization {
   readonly threads: number;
   /** The kernels that solved: 'packed', 'blocked' or 'general' on the CPU, 'lanes', 'block' or 'library' on a GPU. */
   readonly backend: string;
+  /** Why the CPU solved and not the GPU, where the GPU was to try: 'unserved' or 'notConvex'. */
+  readonly unserved: NativeFailure | undefined;
 }
 
 export interface SolveTask {

@@ -76,7 +76,7 @@ const upstreamNames: readonly UpstreamName[] = [
   'dobjective',
 ];
 
-/** Those that a GPU serves. */
+/** Those that a GPU serves; the others are for the CPU. */
 const servedByGpu: readonly UpstreamName[] = ['dz', 'dlambda', 'dnu'];
 
 const longestWrt = 100;
@@ -97,7 +97,7 @@ export function prepareBackward(problem: SolvedProblem, upstream: unknown, optio
     if (output === 'device') {
       throw deviceError('output', "output is 'device'; the problem was solved on the CPU");
     }
-  } else {
+  } else if (!problem.fallback) {
     const unserved = upstreamNames.find((name) => given[name] !== undefined && !servedByGpu.includes(name));
     if (unserved !== undefined) throw unservedError({ argument: unserved, what: unserved });
     if (residuals) throw unservedError({ argument: 'residuals', what: 'residuals' });
@@ -188,12 +188,11 @@ function checkUpstream(
     if (!shapes[name].includes(0)) upstream[`d${name}`] = nativeArray(array, dtype);
   }
   const { dobjective } = given;
-  if (dobjective?.data !== undefined) {
+  if (dobjective !== undefined) {
     checkUpstreamArray(dobjective, problem, [batch]);
-    // Objectives are float64 whatever the problem is, and so may be what is derived from them.
-    upstream.dobjective = nativeArray({ ...dobjective, dtype: undefined }, dtype);
-  } else if (dobjective !== undefined) {
-    checkPlace(dobjective, problem);
+    // Objectives are float64 whatever the problem is, and so may be what is derived from them, in host memory.
+    const onHost = dobjective.data !== undefined;
+    upstream.dobjective = nativeArray(onHost ? { ...dobjective, dtype: undefined } : dobjective, dtype);
   }
   return upstream;
 }

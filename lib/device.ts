@@ -1,7 +1,8 @@
 import type { Factorization, GpuInfo, NativeFailure, Obstacle } from '../binding.js';
 
-import { QpError, clause, describe, deviceError, errorOf, sentence } from './errors.js';
+import { QpError, clause, describe, deviceError, errorOf, owner, sentence } from './errors.js';
 import { loadedAddon, native } from './native.js';
+import type { Output } from './output.js';
 
 /** A GPU by name: 'cuda:0' is the first one. */
 export type GpuName = `cuda:${number}`;
@@ -110,7 +111,7 @@ export type SolutionDevice = SolutionOnCpu | SolutionOnGpu;
 /** How the CPU solved. */
 export interface SolutionOnCpu {
   readonly name: 'cpu';
-  /** Why this device, in one sentence. */
+  /** Why this device, in one sentence; where a GPU was there, also what it does not serve. */
   readonly reason: string;
   /** Whose registers the kernels use: 'avx512', 'avx2', 'sse2' or 'neon'. */
   readonly instructionSet: string;
@@ -221,11 +222,15 @@ export function readGpu(name: string, device: unknown): number {
   throw deviceError(name, `${name}.device is ${describe(device)}; expected the name of a GPU, like 'cuda:0'`);
 }
 
+/** When the CPU solves instead of the GPU of a call: what was asked for by name stays an error. */
+export type Fallback = 'never' | 'whereNeeded' | 'atOnce';
+
 /** The device of a call. */
 export interface Choice {
-  /** -1: the CPU. */
+  /** Of the GPU that solves, or whose memory is used while the CPU does; -1: there is only the CPU. */
   ordinal: number;
   reason: string;
+  fallback: Fallback;
 }
 
 /** An array on a GPU. */
@@ -256,16 +261,21 @@ export interface Unserved {
  *
  * @param data where data lie on a GPU
  * @param unserved what of the call only the CPU serves
+ * @param output where results are wanted
  * @throws QpError ERR_QP_DEVICE when the one that was named cannot serve, or data lie on another
  */
 export function chooseDevice(
   request: DeviceRequest,
   data: Placed | undefined,
   unserved: Unserved | undefined,
+  output: Output,
 ): Choice {
-  if (unserved !== undefined && request !== 'cpu') return chooseCpu(request, data, unserved);
+  if (request === 'auto' && unserved !== undefined) return chooseCpu(data, unserved, output);
+  if (request !== 'cpu' && unserved !== undefined) {
+    throw unservedError(unserved, `; device '${request}' was asked for`);
+  }
   if (data !== undefined) return chooseForData(request, data);
-  if (request === 'cpu') return { ordinal: -1, reason: 'The CPU was asked for.' };
+  if (request === 'cpu') return { ordinal: -1, reason: 'The CPU was asked for.', fallback: 'never' };
   if (request === 'auto') return (automatic ??= chooseAutomatically());
   return openNamed(request);
 }
@@ -278,19 +288,20 @@ function chooseAutomatically(): Choice {
   for (const { usable, ordinal, reason } of listed()) {
     const failure = usable ? open(ordinal) : reason;
     if (failure === undefined) {
-      return { ordinal, reason: `The GPU ${gpuName(ordinal)} is the first that can be used.` };
+      const reason = `The GPU ${gpuName(ordinal)} is the first that can be used.`;
+      return { ordinal, reason, fallback: 'whereNeeded' };
     }
     problem ??= failure;
   }
-  return { ordinal: -1, reason: `No GPU can be used: ${clause(problem!)}.` };
+  return { ordinal: -1, reason: `No GPU can be used: ${clause(problem!)}.`, fallback: 'never' };
 }
 
-function chooseCpu(request: DeviceRequest, data: Placed | undefined, unserved: Unserved): Choice {
-  if (data !== undefined) {
-    throw unservedError(unserved, `, where ${data.name} is; expected all data in host memory`);
-  }
-  if (request !== 'auto') throw unservedError(unserved, `; device '${request}' was asked for`);
-  return { ordinal: -1, reason: `GPUs do not serve ${unserved.what} yet.` };
+/** The CPU, and the GPU where data are, or results are to be. */
+function chooseCpu(data: Placed | undefined, { what }: Unserved, output: Output): Choice {
+  const reason = `GPUs do not serve ${what} yet.`;
+  if (data === undefined && output === 'host') return { ordinal: -1, reason, fallback: 'never' };
+  const place = data === undefined ? (automatic ??= chooseAutomatically()) : chooseForData('auto', data);
+  return place.ordinal < 0 ? place : { ...place, reason, fallback: 'atOnce' };
 }
 
 /** The error for what a GPU does not serve. */
@@ -305,7 +316,7 @@ function chooseForData(request: DeviceRequest, { name, ordinal }: Placed): Choic
     throw deviceError(name, `${name} is on ${place}; expected it in host memory, or on device '${request}'`);
   }
   const failure = open(ordinal);
-  if (failure === undefined) return { ordinal, reason: `${name} is on ${place}.` };
+  if (failure === undefined) return { ordinal, reason: `${name} is on ${place}.`, fallback: 'whereNeeded' };
   throw deviceError(name, `${name} is on ${place}, which cannot be used: ${clause(failure)}`);
 }
 
@@ -313,7 +324,9 @@ function chooseForData(request: DeviceRequest, { name, ordinal }: Placed): Choic
 export function openNamed(request: DeviceRequest): Choice {
   const ordinal = gpuOrdinal(request)!;
   const failure = open(ordinal);
-  if (failure === undefined) return { ordinal, reason: `The GPU ${gpuName(ordinal)} was asked for.` };
+  if (failure === undefined) {
+    return { ordinal, reason: `The GPU ${gpuName(ordinal)} was asked for.`, fallback: 'never' };
+  }
   throw deviceError('device', `device '${request}' cannot be used: ${clause(failure)}`);
 }
 
@@ -334,12 +347,23 @@ function listed(): readonly GpuInfo[] {
 let instructionSet: string | undefined;
 
 /** What a solution says of its device. */
-export function describeUse({ ordinal, reason }: Choice, factorization: Factorization): SolutionDevice {
-  const { backend, threads } = factorization;
-  if (ordinal >= 0) {
+export function describeUse(choice: Choice, factorization: Factorization): SolutionDevice {
+  const { ordinal, fallback } = choice;
+  const { backend, threads, unserved } = factorization;
+  if (ordinal >= 0 && fallback !== 'atOnce' && unserved === undefined) {
     const gpu = listed().find((info) => info.ordinal === ordinal)?.name ?? '';
-    return { name: gpuName(ordinal), reason, gpu, backend };
+    return { name: gpuName(ordinal), reason: choice.reason, gpu, backend };
   }
+  const reason = unserved === undefined ? choice.reason : fallbackReason(unserved, ordinal);
   instructionSet ??= native().cpuInfo().instructionSet;
   return { name: 'cpu', reason, instructionSet, threads, backend };
+}
+
+/** Why the CPU solved what a GPU was to. */
+function fallbackReason(unserved: NativeFailure, ordinal: number): string {
+  const { failure, index, message } = unserved;
+  if (failure === 'notConvex')
+    return `${owner(unserved)} is not positive definite, which GPUs do not serve yet.`;
+  if (message !== undefined) return `Problems of this size take libraries on a GPU: ${clause(message)}.`;
+  return `Problem ${index} was left unsolved by ${gpuName(ordinal)}, and the CPU has a solver for such problems.`;
 }

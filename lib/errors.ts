@@ -9,7 +9,7 @@ import type { NativeFailure } from '../binding.js';
  * - `ERR_QP_DTYPE`: element types are mixed, or something is not a number
  * - `ERR_QP_NOT_FINITE`: NaN in an array, or Infinity where it is not the absence of a bound
  * - `ERR_QP_NOT_SYMMETRIC`: Q ≠ Qᵀ
- * - `ERR_QP_NOT_CONVEX`: Q is not positive semidefinite; on a GPU, not positive definite
+ * - `ERR_QP_NOT_CONVEX`: Q is not positive semidefinite; on a GPU that was named, not positive definite
  * - `ERR_QP_DEVICE`: the device asked for cannot serve, or not this, an array is on another one, or a GPU failed
  * - `ERR_QP_ABORTED`: the signal was aborted; its reason is the error's `cause`
  * - `ERR_QP_DISPOSED`: the solution, or a tensor on a GPU, was disposed of
@@ -106,7 +106,7 @@ function describeObject(value: object): string {
 }
 
 /** 'Q', or 'Q of problem 3' where the batch does not share it. */
-function owner(failure: NativeFailure): string {
+export function owner(failure: NativeFailure): string {
   return failure.index === undefined ? failure.argument! : `${failure.argument} of problem ${failure.index}`;
 }
 
@@ -199,6 +199,7 @@ export function errorOf(failure: NativeFailure, onGpu = false): QpError {
           : `${failure.message ?? 'native memory'} is exhausted`,
       );
     case 'device':
+    case 'unserved':
       return deviceError(failure.argument, deviceMessage(failure));
     case 'cancelled':
       return abortedError(undefined);

@@ -4,8 +4,8 @@ import type { NativeSolutionTangents, NativeTangents } from '../binding.js';
 import { checkMemory, elementCount, format, readArray } from './arrays.js';
 import type { GivenArray } from './arrays.js';
 import { checkPlace, isSame } from './backward.js';
-import { unservedError } from './device.js';
-import { argumentError, describe, shapeError } from './errors.js';
+import { gpuName, unservedError } from './device.js';
+import { argumentError, describe, deviceError, shapeError } from './errors.js';
 import { allocated } from './memory.js';
 import type { NumberArray } from './memory.js';
 import { optionError, readObject } from './options.js';
@@ -48,7 +48,7 @@ type TangentName = keyof Tangents;
 const tangentNames: readonly TangentName[] = datumNames.map((name) => `d${name}` as const);
 
 export function prepareJvp(problem: SolvedProblem, tangents: unknown, options: unknown): JvpCall {
-  if (problem.ordinal >= 0) throw unservedError({ argument: 'tangents', what: 'jvp' });
+  if (problem.ordinal >= 0 && !problem.fallback) throw unservedError({ argument: 'tangents', what: 'jvp' });
   // First everything that may run code of the caller's, then the checks of memory.
   const given = readTangents(tangents, problem);
   for (const key of Object.keys(readObject('options', options))) {
@@ -59,7 +59,6 @@ export function prepareJvp(problem: SolvedProblem, tangents: unknown, options: u
     const array = given[`d${name}`];
     if (array === undefined) continue;
     const count = checkTangent(array, problem, problem.shapes[name]!);
-    // checkPlace has seen that it is in host memory, as the CPU solved.
     if (count > 0) checked[`d${name}`] = nativeArray(array, problem.dtype) as NumberArray;
   }
   return { tangents: checked, ...makeOutputs(problem) };
@@ -103,6 +102,9 @@ function checkTangent(array: GivenArray, problem: SolvedProblem, expected: reado
   const { name, shape } = array;
   const length = checkMemory(array);
   checkPlace(array, problem);
+  if (array.data === undefined) {
+    throw deviceError(name, `${name} is on ${gpuName(array.ordinal)}; expected it in host memory`);
+  }
   const count = elementCount(name, expected);
   // A typed array is row-major, like all; [] is [0, n] too.
   const fits =

@@ -26,12 +26,13 @@ export interface Progress {
 export interface SyncSolveOptions<D extends DType = DType, O extends Output = 'host'> {
   /**
    * 'auto' (default) takes the GPU on which data are, else the first that can be used, else the CPU, and says why in
-   * `solution.device`. A device that is named ('cpu', 'cuda', 'cuda:1') and cannot serve is an error.
+   * `solution.device`. What a GPU does not serve the CPU then solves, also where only the solve shows it, and computes
+   * derivatives that the GPU does not. A device that is named ('cpu', 'cuda', 'cuda:1') and cannot serve is an error.
    */
   readonly device?: DeviceRequest | undefined;
   /**
    * Where z, lambda, nu, slack and, by default, the gradients are put: in host memory ('host', default), or on the GPU
-   * that solves, as tensors of type {@link DeviceTensor} ('device').
+   * of the call, as tensors of type {@link DeviceTensor} ('device').
    */
   readonly output?: O | undefined;
   /**
@@ -72,9 +73,10 @@ export interface SyncSolveOptions<D extends DType = DType, O extends Output = 'h
    */
   readonly infeasible?: Infeasible | undefined;
   /**
-   * The solution of a similar batch, from which the iterations start: of the same sizes, dtype and device, with the same
-   * of `gl`, `lb` and `ub` given, differentiable and not disposed of (it may be as soon as the call has returned). It
-   * saves iterations where the data have moved little, and changes results by no more than the tolerance.
+   * The solution of a similar batch, from which the iterations start: of the same sizes and dtype, with the same of `gl`,
+   * `lb` and `ub` given, differentiable and not disposed of (it may be as soon as the call has returned), by the CPU. It
+   * saves iterations where the data have moved little, and changes results by no more than the tolerance. Under 'auto' it
+   * may be a GPU's.
    */
   readonly warmStart?: QpSolution<DType, Output> | undefined;
   /** Ends the call with ERR_QP_ABORTED. A synchronous call only looks at it before it starts. */

@@ -5,6 +5,7 @@ import { backwardResult, prepareBackward } from './backward.js';
 import type { AdjointResiduals, BackwardCall, BackwardOptions, Gradients, Upstream } from './backward.js';
 import { gpuName, unservedError } from './device.js';
 import type { SolutionDevice } from './device.js';
+import { isDeviceTensor } from './device-tensor.js';
 import { QpError, argumentError, describe, deviceError, disposedError, shapeError } from './errors.js';
 import { prepareJvp } from './jvp.js';
 import type { JvpCall, JvpOptions, SolutionTangents, Tangents } from './jvp.js';
@@ -16,7 +17,7 @@ import type { Output, ResultTensor } from './output.js';
 import type { DatumName } from './problem.js';
 import { partShapes } from './solved.js';
 import type { PartName, SolvedProblem } from './solved.js';
-import type { DType, DataByDType, NumberArray } from './tensor.js';
+import type { DType, DataByDType } from './tensor.js';
 
 /**
  * How a problem ended.
@@ -253,10 +254,11 @@ export class QpSolution<D extends DType = DType, O extends Output = 'host'>
    *
    * @param index of the problem in the batch
    * @returns undefined where the problem is neither 'primalInfeasible' nor 'dualInfeasible'
-   * @throws QpError ERR_QP_ARGUMENT for an index out of range, ERR_QP_DEVICE where a GPU solved: it makes no certificates
+   * @throws QpError ERR_QP_ARGUMENT for an index out of range; ERR_QP_DEVICE where a GPU was asked for by name: it makes no
+   * certificates; ERR_QP_DISPOSED where results are on a GPU and were disposed of
    */
   certificate(index: number): Certificate<D> | undefined {
-    const { batch, ordinal } = this.#problem;
+    const { batch, ordinal, fallback } = this.#problem;
     if (!Number.isInteger(index) || index < 0 || index >= batch) {
       throw argumentError(
         'index',
@@ -265,9 +267,10 @@ export class QpSolution<D extends DType = DType, O extends Output = 'host'>
     }
     const kind = this.status[index]!;
     if (kind !== 'primalInfeasible' && kind !== 'dualInfeasible') return undefined;
-    if (ordinal >= 0) throw unservedError({ argument: 'certificate', what: 'certificate' });
+    if (ordinal >= 0 && !fallback) throw unservedError({ argument: 'certificate', what: 'certificate' });
     const copy = (name: PartName): DataByDType[D] => {
-      const { data, shape } = this[name] as { data: NumberArray; shape: readonly number[] };
+      const tensor: ResultTensor<DType, Output> = this[name];
+      const { data, shape } = isDeviceTensor(tensor) ? tensor.toHostSync() : tensor;
       return data.slice(index * shape[1]!, (index + 1) * shape[1]!) as DataByDType[D];
     };
     if (kind === 'dualInfeasible') return { kind, direction: copy('z') };
@@ -429,10 +432,10 @@ export function warmStartFactors(warmStart: unknown, problem: SolvedProblem): Fa
     throw optionError(argument, 'warmStart was solved with differentiable: false, so no iterates were kept');
   }
   const other = problemOf(warmStart);
-  if (other.ordinal !== problem.ordinal) {
+  if (other.ordinal >= 0 && !other.fallback) {
     throw deviceError(
       argument,
-      `warmStart was solved on ${deviceName(other)}; expected one that was on ${deviceName(problem)}, like this problem`,
+      `warmStart was solved on ${gpuName(other.ordinal)}, which was asked for; expected one with device 'auto' or 'cpu'`,
     );
   }
   if (other.dtype !== problem.dtype) {
@@ -451,10 +454,6 @@ export function warmStartFactors(warmStart: unknown, problem: SolvedProblem): Fa
     );
   }
   return factors;
-}
-
-function deviceName({ ordinal }: SolvedProblem): string {
-  return ordinal < 0 ? 'the CPU' : gpuName(ordinal);
 }
 
 /** @internal The arrays that a solve writes: for the addon, and those of them that are tensors. */

@@ -75,7 +75,7 @@ export function qpSolveBatchSync<D extends DType = 'float64', O extends Output =
 }
 
 function solveNow({ problem, settings, results, device }: Call): Factorization {
-  return served(native().solveSync(problem, settings, results.native), device.ordinal >= 0);
+  return served(native().solveSync(problem, settings, results.native), isStrict(device));
 }
 
 function prepare(problem: unknown, options: unknown, mode: 'sync' | 'async'): Call {
@@ -88,20 +88,23 @@ function prepare(problem: unknown, options: unknown, mode: 'sync' | 'async'): Ca
   const checkedProblem = checkProblem(given, checkedOptions.dtype);
   const { native, onGpu, dtype, shapes } = checkedProblem;
   const { output, infeasible, warmStart } = checkedOptions;
-  const device = chooseDevice(checkedOptions.device, onGpu, findUnserved(checkedProblem, checkedOptions));
+  const unserved = findUnserved(checkedProblem, checkedOptions);
+  const device = chooseDevice(checkedOptions.device, onGpu, unserved, output);
   if (output === 'device' && device.ordinal < 0) {
     throw deviceError('output', `output is 'device', which needs a GPU: ${clause(device.reason)}`);
   }
   const { batch, n, m, q } = native;
-  const solved: SolvedProblem = { ordinal: device.ordinal, output, dtype, batch, n, m, q, shapes };
+  const { ordinal } = device;
+  const fallback = device.fallback !== 'never';
+  const solved: SolvedProblem = { ordinal, fallback, output, dtype, batch, n, m, q, shapes };
   const factors = warmStart === undefined ? undefined : warmStartFactors(warmStart, solved);
   return {
     start,
     options: checkedOptions,
     device,
-    problem: { ...native, device: device.ordinal },
+    problem: { ...native, device: ordinal },
     solved,
-    settings: makeSettings(checkedOptions, dtype, factors),
+    settings: makeSettings(checkedOptions, dtype, device, factors),
     results: allocateResults(solved, infeasible === 'closest'),
   };
 }
@@ -119,9 +122,16 @@ function findUnserved(
   return warmStart === undefined ? undefined : { argument: 'warmStart', what: 'warmStart' };
 }
 
+/** The numbers that stand for them in the addon. */
+const fallbackNumbers = { never: 0, whereNeeded: 1, atOnce: 2 } as const;
+
+/** Whether a GPU has to serve all of a call. */
+const isStrict = ({ ordinal, fallback }: Choice) => ordinal >= 0 && fallback === 'never';
+
 function makeSettings(
   options: CheckedOptions,
   dtype: DType,
+  { fallback }: Choice,
   warmStart: Factorization | undefined,
 ): NativeSettings {
   const precision = options.precision ?? defaults.precision[dtype];
@@ -134,6 +144,7 @@ function makeSettings(
     polish: options.polish,
     smoothing: options.smoothing ?? 0,
     closest: options.infeasible === 'closest',
+    fallback: fallbackNumbers[fallback],
     ...(warmStart === undefined ? {} : { warmStart }),
   };
 }
@@ -142,7 +153,7 @@ function makeSettings(
 function run({ problem, settings, results, options, device }: Call): Promise<Factorization> {
   const { signal, onProgress } = options;
   const { batch } = problem;
-  const onGpu = device.ordinal >= 0;
+  const onGpu = isStrict(device);
   return new Promise((resolve, reject) => {
     let ended = false;
     const end = () => {

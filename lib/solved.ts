@@ -5,8 +5,10 @@ import type { DType } from './tensor.js';
 
 /** Sizes, the data that were given, and where the factors are. */
 export interface SolvedProblem {
-  /** Of the GPU that solved it; -1 for the CPU. */
+  /** Of the GPU that solved it, or whose memory is used although the CPU did; -1 for the CPU alone. */
   ordinal: number;
+  /** Whether the CPU does what the GPU does not serve. */
+  fallback: boolean;
   output: Output;
   dtype: DType;
   batch: number;

@@ -12,12 +12,11 @@ const CPP = /\.(c|cpp|cu|h|hpp|cuh)$/;
 const TIDY_DATABASE = path.join(root, '.cache', 'clang-tidy');
 
 const fix = process.argv.includes('--fix');
-setup({ lint: true, tests: !fix });
-const checks = fix
-  ? formatters(['--write'], ['-i'])
-  : [...tidy(), ...linters(), ...formatters(['--check'], ['--dry-run', '-Werror'])];
-runAll(checks).then((failed) => {
-  process.exitCode = failed > 0 ? 1 : 0;
+setup({ lint: true, tests: !fix }).then(async () => {
+  const checks = fix
+    ? formatters(['--write'], ['-i'])
+    : [...tidy(), ...linters(), ...formatters(['--check'], ['--dry-run', '-Werror'])];
+  process.exitCode = (await runAll(checks)) > 0 ? 1 : 0;
 });
 
 function linters() {
@@ -60,12 +59,14 @@ function isOurs(file) {
 }
 
 function cppSources() {
-  return ['native', 'test/native', 'scripts/bench', 'scripts/cuda', 'scripts/prebuild'].flatMap((folder) => {
-    const directory = path.join(root, folder);
-    if (!fs.existsSync(directory)) return [];
-    const names = fs.readdirSync(directory, { recursive: true });
-    return names.filter((name) => CPP.test(name)).map((name) => path.join(folder, name));
-  });
+  return ['native', 'cmake', 'test/native', 'scripts/bench', 'scripts/cuda', 'scripts/prebuild'].flatMap(
+    (folder) => {
+      const directory = path.join(root, folder);
+      if (!fs.existsSync(directory)) return [];
+      const names = fs.readdirSync(directory, { recursive: true });
+      return names.filter((name) => CPP.test(name)).map((name) => path.join(folder, name));
+    },
+  );
 }
 
 function nodeTool(name, script, args) {

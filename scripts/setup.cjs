@@ -6,13 +6,19 @@ const { checkNode, ensureLintTools } = require('./setup/system.cjs');
 const { ensurePackages } = require('./setup/packages.cjs');
 const { ensureNative } = require('./setup/native.cjs');
 const { ensureTypeScript } = require('./setup/typescript.cjs');
+const { ensureDisassembler } = require('./cuda/disassembler.cjs');
+const { objectsOf } = require('./cuda/ptxas.cjs');
 
-/** `tests`: build the C++ tests too. `lint`: get the tools that lint needs too. Ends the process where it fails. */
-function setup({ tests = false, lint = false } = {}) {
+/**
+ * `tests`: build the C++ tests too. `lint`: get the tools that lint needs too. `here`: build only what this machine can run,
+ * which takes far less time. Ends the process where it fails.
+ */
+async function setup({ tests = false, lint = false, here = false } = {}) {
   try {
     checkNode(require(path.join(root, 'package.json')).engines.node);
     ensurePackages();
-    ensureNative({ tests });
+    await ensureNative({ tests, here });
+    if (tests && objectsOf('build').length > 0) ensureDisassembler();
     ensureTypeScript();
     if (lint) ensureLintTools();
   } catch (error) {
@@ -24,4 +30,4 @@ function setup({ tests = false, lint = false } = {}) {
 
 module.exports = { setup };
 
-if (require.main === module) setup();
+if (require.main === module) void setup();

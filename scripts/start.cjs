@@ -4,8 +4,7 @@ const path = require('node:path');
 const { setup } = require('./setup.cjs');
 const { root } = require('./setup/run.cjs');
 
-setup();
-const { main } = require(path.join(root, '.cache/experiments/sudoku/main.js'));
-main(process.argv.slice(2)).then((code) => {
-  process.exitCode = code;
+setup({ here: true }).then(async () => {
+  const { main } = require(path.join(root, '.cache/experiments/sudoku/main.js'));
+  process.exitCode = await main(process.argv.slice(2));
 });

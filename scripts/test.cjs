@@ -7,29 +7,32 @@ const path = require('node:path');
 const { setup } = require('./setup.cjs');
 const { root } = require('./setup/run.cjs');
 
-setup({ tests: true });
-
 const noGpu = { CUDA_VISIBLE_DEVICES: '' };
-const jestArgs = process.argv.slice(2);
-const suites =
-  jestArgs.length > 0
-    ? [jest('CPU', jestArgs, noGpu)]
-    : [
-        { name: 'C++', command: 'ctest', args: ['--test-dir', 'build', '--output-on-failure'], env: {} },
-        jest('CPU', [], noGpu),
-        emulated(),
-        real(),
-      ];
-// All run, whatever becomes of the first.
-const failed = suites.filter(({ name, missing, command, args, env }) => {
-  if (missing !== undefined) console.log(`\nSkipped: ${name}: ${missing}`);
-  else console.log(`\n${name}`);
-  if (missing !== undefined) return false;
-  return (
-    spawnSync(command, args, { cwd: root, stdio: 'inherit', env: { ...process.env, ...env } }).status !== 0
-  );
+
+setup({ tests: true }).then(() => {
+  // All run, whatever becomes of the first.
+  const failed = suites(process.argv.slice(2)).filter((suite) => !passes(suite));
+  process.exitCode = failed.length > 0 ? 1 : 0;
 });
-process.exitCode = failed.length > 0 ? 1 : 0;
+
+function suites(jestArgs) {
+  if (jestArgs.length > 0) return [jest('CPU', jestArgs, noGpu)];
+  const ctest = ['--test-dir', 'build', '--output-on-failure'];
+  return [
+    { name: 'C++', command: 'ctest', args: ctest, env: {} },
+    jest('CPU', [], noGpu),
+    emulated(),
+    real(),
+  ];
+}
+
+function passes({ name, missing, command, args, env }) {
+  console.log(missing === undefined ? `\n${name}` : `\nSkipped: ${name}: ${missing}`);
+  if (missing !== undefined) return true;
+  return (
+    spawnSync(command, args, { cwd: root, stdio: 'inherit', env: { ...process.env, ...env } }).status === 0
+  );
+}
 
 function jest(device, args, env) {
   const script = path.join(root, 'node_modules/jest/bin/jest.js');

@@ -3,6 +3,7 @@ import { qpSolveBatchSync, tensor } from '../lib/index.js';
 import type { Precision, SyncSolveOptions, Tensor } from '../lib/index.js';
 
 import { bitsOf } from './support/bits.js';
+import { gpu } from './support/devices.js';
 import { paperProblem, pick } from './support/generators.js';
 import type { Sizes, TensorProblem } from './support/problems.js';
 import { normal, uniform } from './support/random.js';
@@ -10,11 +11,14 @@ import { normal, uniform } from './support/random.js';
 type Options = SyncSolveOptions<'float64'>;
 type Upstream = Record<'dz' | 'dlambda' | 'dnu', Tensor<'float64'>>;
 
+/** On one device, that is: 'auto' may leave a batch to the CPU, as a GPU does not solve one of its problems. */
+const device = gpu?.name ?? 'cpu';
+
 const names = ['Q', 'p', 'G', 'h', 'A', 'b'] as const;
 
 /** All that is computed of each problem of a batch: solution, status, residuals and gradients. */
 function results(problem: TensorProblem, upstream: Upstream, options: Options): Buffer[] {
-  using solution = qpSolveBatchSync(problem, options);
+  using solution = qpSolveBatchSync(problem, { device, ...options });
   const gradients = solution.backwardSync(upstream);
   const batched = Object.entries(gradients).filter(([name]) => {
     const datum = problem[name.slice(1) as keyof TensorProblem];
@@ -85,8 +89,8 @@ describe.each(cases)('%s, in %s precision: a problem has the same result', (_, p
   });
 
   it('without factors for gradients', () => {
-    using solution = qpSolveBatchSync(problem, { precision, threads: 2, differentiable: false });
-    using other = qpSolveBatchSync(problem, { precision, threads: 1 });
+    using solution = qpSolveBatchSync(problem, { device, precision, threads: 2, differentiable: false });
+    using other = qpSolveBatchSync(problem, { device, precision, threads: 1 });
     for (const name of ['z', 'lambda', 'nu', 'slack'] as const) {
       expect(solution[name].data).toEqual(other[name].data);
     }
@@ -120,7 +124,7 @@ describe.each(cases)('%s, in %s precision: a problem has the same result', (_, p
       for (const name of shared as (typeof names)[number][]) {
         once[name] = tensor(common[name].data, common[name].shape.slice(1));
       }
-      const options = { precision, threads: 1 };
+      const options: Options = { device, precision, threads: 1 };
       using solution = qpSolveBatchSync(once, options);
       using other = qpSolveBatchSync(repeated, options);
       const gradients = solution.backwardSync(upstream);
@@ -143,7 +147,7 @@ describe.each(cases)('%s, in %s precision: a problem has the same result', (_, p
         for (let j = 0; j < n; j++) badG[(row + 1) * n + j] = -badG[row * n + j]!;
         badH[row + 1] = -badH[row]! - 1; // gᵀz ≤ h and gᵀz ≥ h + 1
         const mixed = { ...problem, G: tensor(badG, G.shape), h: tensor(badH, h.shape) };
-        using solution = qpSolveBatchSync(mixed, { precision });
+        using solution = qpSolveBatchSync(mixed, { device, precision });
         expect(solution.status[bad]).not.toBe('solved');
         const actual = results(mixed, upstream, { precision, threads: 1 });
         expect(all.filter((k) => k !== bad && !actual[k]!.equals(expected[k]!))).toEqual([]);

@@ -10,6 +10,7 @@
 #include "binding/tasks.h"
 #include "cuda/environment.h"
 #include "engine/cpu_device.h"
+#include "engine/fallback.h"
 
 namespace optnet::binding {
 
@@ -23,6 +24,8 @@ class Addon : public Napi::Addon<Addon> {
 
   /// The GPU of this number, made when first asked for; for -1 the CPU. Throws Refused where it cannot serve.
   Gpu gpu(int ordinal);
+  /// What solves on a GPU, or instead of it; without one, the CPU.
+  Device& device(const Gpu& gpu, Fallback fallback);
 
  private:
   // In solve.cpp.
@@ -48,6 +51,7 @@ class Addon : public Napi::Addon<Addon> {
   Tasks tasks_;
   CpuDevice cpu_{tasks_.pool()};
   std::map<int, std::shared_ptr<cuda::CudaDevice>> gpus_;
+  std::map<int, FallbackDevice> fallbacks_;
 };
 
 }  // namespace optnet::binding

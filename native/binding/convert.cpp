@@ -183,6 +183,7 @@ const char* failure_name(Failure::Code code) {
     case Failure::Code::kMemory: return "memory";
     case Failure::Code::kCancelled: return "cancelled";
     case Failure::Code::kDevice: return "device";
+    case Failure::Code::kUnserved: return "unserved";
     case Failure::Code::kNone: break;
   }
   return "invalid";
@@ -256,9 +257,12 @@ Problem read_problem(Napi::Value value, const Gpu& gpu) {
     problem.A = read("A", shape.q, shape.n);
     problem.b = read("b", shape.q, 1);
   }
-  if (gpu.device && (!problem.Q.data || has_sides(problem)))
-    throw InvalidArgument("a GPU needs Q, and takes no gl, lb or ub");
   return problem;
+}
+
+Fallback read_fallback(Napi::Value settings) {
+  return static_cast<Fallback>(
+      static_cast<int>(read_count(read_object(settings, "settings"), "fallback", 0, 2)));
 }
 
 Settings read_settings(Napi::Value value) {
@@ -335,20 +339,14 @@ Upstream read_upstream(Napi::Value value, const Shape& shape, DType dtype, const
     on_device = elements.on_device;
     if (elements.owner) kept.on_device.push_back(std::move(elements.owner));
   };
-  const auto read_host = [&](const char* name, int width, const void*& data) {
-    const Napi::Value given = object.Get(name);
-    if (given.IsUndefined()) return;
-    if (gpu.device) throw InvalidArgument(std::string(name) + " cannot be used on a GPU");
-    data = read_elements(given, name, element_type(dtype), product(shape.batch, width));
-  };
   Upstream upstream;
   read("dz", shape.n, upstream.dz, upstream.dz_on_device);
   read("dlambda", shape.m, upstream.dlambda, upstream.dlambda_on_device);
   read("dnu", shape.q, upstream.dnu, upstream.dnu_on_device);
-  read_host("dlambdaGl", shape.m, upstream.dlambda_gl);
-  read_host("dlambdaLb", shape.n, upstream.dlambda_lb);
-  read_host("dlambdaUb", shape.n, upstream.dlambda_ub);
-  read_host("dobjective", 1, upstream.dobjective);
+  read("dlambdaGl", shape.m, upstream.dlambda_gl, upstream.dlambda_gl_on_device);
+  read("dlambdaLb", shape.n, upstream.dlambda_lb, upstream.dlambda_lb_on_device);
+  read("dlambdaUb", shape.n, upstream.dlambda_ub, upstream.dlambda_ub_on_device);
+  read("dobjective", 1, upstream.dobjective, upstream.dobjective_on_device);
   return upstream;
 }
 
@@ -440,6 +438,8 @@ Napi::Object make_failure(Napi::Env env, const Failure& failure, const Batched& 
       }
     }
   }
+  if (failure.code == Failure::Code::kUnserved && failure.message.empty())
+    object.Set("index", static_cast<double>(failure.index));
   if (failure.code == Failure::Code::kMemory) object.Set("bytes", static_cast<double>(failure.bytes));
   if (!failure.message.empty()) object.Set("message", failure.message);
   return object;

@@ -65,6 +65,10 @@ int read_ordinal(Napi::Value problem);
 /// Throws Refused unless [data, data + bytes) is memory of the GPU, where it can be told.
 void check_pointer(const Gpu& gpu, const void* data, std::size_t bytes, const char* name);
 
+/// When the CPU solves what a GPU is named for, as NativeSettings says.
+enum class Fallback : std::uint8_t { kNever, kWhereNeeded, kAtOnce };
+Fallback read_fallback(Napi::Value settings);
+
 /// Reads a NativeProblem. The pointers to host memory are good until control goes back to JavaScript; arrays
 /// on the GPU have their owners in the data.
 Problem read_problem(Napi::Value value, const Gpu& gpu);

@@ -28,6 +28,7 @@ Napi::Function Factorization::define(Napi::Env env) {
                          InstanceAccessor<&Factorization::byte_length>("byteLength"),
                          InstanceAccessor<&Factorization::threads>("threads"),
                          InstanceAccessor<&Factorization::backend>("backend"),
+                         InstanceAccessor<&Factorization::unserved>("unserved"),
                      });
 }
 
@@ -50,9 +51,8 @@ Factorization* Factorization::from(Napi::Value value) {
   return Unwrap(value.As<Napi::Object>());
 }
 
-std::shared_ptr<Solution> Factorization::to_start_from(const Gpu& gpu) const {
-  const bool same_device = gpu.device == gpu_.device;
-  return same_device && differentiable_ ? solution_ : nullptr;
+std::shared_ptr<Solution> Factorization::start_for_cpu() const {
+  return solution_ && differentiable_ ? solution_->start_for_cpu() : nullptr;
 }
 
 Factorization::Factorization(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Factorization>(info) {}
@@ -149,6 +149,11 @@ Napi::Value Factorization::threads(const Napi::CallbackInfo& info) {
 
 Napi::Value Factorization::backend(const Napi::CallbackInfo& info) {
   return Napi::String::New(info.Env(), solution_ ? solution_->backend() : "");
+}
+
+Napi::Value Factorization::unserved(const Napi::CallbackInfo& info) {
+  const Failure failure = solution_ ? solution_->unserved() : Failure{};
+  return failure ? make_failure(info.Env(), failure, batched_) : info.Env().Undefined();
 }
 
 }  // namespace optnet::binding

@@ -15,15 +15,15 @@ class Factorization : public Napi::ObjectWrap<Factorization> {
   /// The class, made once for each environment.
   static Napi::Function define(Napi::Env env);
 
-  /// `gpu`: what solved it.
+  /// `gpu`: what was to solve it, and whose memory it takes and gives arrays in.
   static Napi::Object create(Napi::Env env, std::shared_ptr<Solution> solution, const Gpu& gpu,
                              const Batched& batched, bool differentiable);
 
   /// The handle that `value` is, or null.
   static Factorization* from(Napi::Value value);
 
-  /// What a solve on `gpu` can start from; null where there is nothing.
-  std::shared_ptr<Solution> to_start_from(const Gpu& gpu) const;
+  /// What a solve on the CPU can start from; null where there is nothing.
+  std::shared_ptr<Solution> start_for_cpu() const;
 
   explicit Factorization(const Napi::CallbackInfo& info);
 
@@ -39,6 +39,7 @@ class Factorization : public Napi::ObjectWrap<Factorization> {
   Napi::Value byte_length(const Napi::CallbackInfo& info);
   Napi::Value threads(const Napi::CallbackInfo& info);
   Napi::Value backend(const Napi::CallbackInfo& info);
+  Napi::Value unserved(const Napi::CallbackInfo& info);
 
   /// Checks the arguments and makes the call that differentiates: `backward` writes gradients, `jvp` the
   /// solution's tangents. Returns a NativeFailure, or an empty value.

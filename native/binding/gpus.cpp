@@ -129,6 +129,12 @@ Gpu Addon::gpu(int ordinal) {
   return {device, ordinal};
 }
 
+Device& Addon::device(const Gpu& gpu, Fallback fallback) {
+  if (!gpu.device) return cpu_;
+  if (fallback == Fallback::kNever) return *gpu.device;
+  return fallbacks_.try_emplace(gpu.ordinal, gpu.device, cpu_, tasks_.pool()).first->second;
+}
+
 Napi::Value Addon::devices(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const std::vector<cuda::DeviceInfo> found =

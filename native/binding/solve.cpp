@@ -18,13 +18,13 @@ double milliseconds_since(Clock::time_point start) {
 
 /// The solution to start from that NativeSettings name, if they do. It lives at least as long as the settings
 /// do that hold it.
-std::shared_ptr<Solution> read_warm_start(Napi::Value settings, const Problem& problem, const Gpu& gpu) {
+std::shared_ptr<Solution> read_warm_start(Napi::Value settings, const Problem& problem) {
   const Napi::Value value = read_object(settings, "settings").Get("warmStart");
   if (value.IsUndefined()) return nullptr;
   const Factorization* factorization = Factorization::from(value);
   if (factorization == nullptr) throw InvalidArgument("warmStart must be a Factorization");
-  std::shared_ptr<Solution> solution = factorization->to_start_from(gpu);
-  if (!solution) throw InvalidArgument("warmStart has no factors on the device that solves");
+  std::shared_ptr<Solution> solution = factorization->start_for_cpu();
+  if (!solution) return nullptr;  // what is not there saves no iterations, and changes nothing else
   const Shape &given = solution->shape(), &shape = problem.shape;
   const bool fits = given.batch == shape.batch && given.n == shape.n && given.m == shape.m &&
                     given.q == shape.q && solution->dtype() == problem.dtype;
@@ -44,11 +44,16 @@ struct Call {
   std::shared_ptr<optnet::Call> work;
 
   /// Returns a NativeFailure, or an empty value.
-  Napi::Value load(const Napi::CallbackInfo& info, Device& cpu, const std::shared_ptr<Control>& control) {
-    Device& device = gpu.device ? *gpu.device : cpu;
+  Napi::Value load(const Napi::CallbackInfo& info, Addon& addon, const std::shared_ptr<Control>& control) {
     const Problem problem = read_problem(info[0], gpu);
     Settings settings = read_settings(info[1]);
-    settings.warm_start = read_warm_start(info[1], problem, gpu);
+    const Fallback fallback = read_fallback(info[1]);
+    settings.fallback = fallback == Fallback::kWhereNeeded;
+    settings.warm_start = read_warm_start(info[1], problem);
+    const bool all_served = problem.Q.data && !has_sides(problem);
+    if (gpu.device && !all_served && fallback != Fallback::kAtOnce)
+      throw InvalidArgument("a GPU needs Q, and takes no gl, lb or ub");
+    Device& device = addon.device(gpu, fallback);
     results = read_results(info[2], problem, settings.closest, gpu, timings, kept);
     batched = Batched(problem);
     differentiable = settings.differentiable;
@@ -72,7 +77,7 @@ Napi::Value Addon::solve_sync(const Napi::CallbackInfo& info) {
   return guarded(env, [&]() -> Napi::Value {
     Call call;
     call.gpu = gpu(read_ordinal(info[0]));
-    const Napi::Value failure = call.load(info, cpu_, std::make_shared<Control>());
+    const Napi::Value failure = call.load(info, *this, std::make_shared<Control>());
     if (!failure.IsEmpty()) return failure;
     const Clock::time_point start = Clock::now();
     call.work->run();
@@ -93,7 +98,7 @@ Napi::Value Addon::solve(const Napi::CallbackInfo& info) {
     }
     Call call;
     call.gpu = gpu(read_ordinal(info[0]));
-    const Napi::Value failure = call.load(info, cpu_, task->control);
+    const Napi::Value failure = call.load(info, *this, task->control);
     if (!failure.IsEmpty()) return failure;
 
     task->call = call.work;

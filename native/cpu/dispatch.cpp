@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "cpu/processor.h"
 #include "cpu/unit_solver.h"
 
 namespace optnet {
@@ -33,24 +34,10 @@ OPTNET_DECLARE(generic)
 
 namespace {
 
-#if defined(__x86_64__)
-// What -march=x86-64-v3 and -v4 may use.
-[[maybe_unused]] bool has_avx2() {
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") &&
-         __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("popcnt");
-}
-[[maybe_unused]] bool has_avx512() {
-  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-         __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
-         __builtin_cpu_supports("avx512vl");
-}
-#endif
-
 // Best first.
 const InstructionSet kInstructionSets[] = {
 #ifdef OPTNET_HAS_avx512
-    {"avx512", [] { return has_avx2() && has_avx512(); }, avx512::make, avx512::make_bounded,
-     avx512::make_general},
+    {"avx512", has_avx512, avx512::make, avx512::make_bounded, avx512::make_general},
 #endif
 #ifdef OPTNET_HAS_avx2
     {"avx2", has_avx2, avx2::make, avx2::make_bounded, avx2::make_general},

@@ -101,10 +101,8 @@ class UnitsOf : public UnitSolver {
       load(at.gnu, d_.q, upstream.dnu, first, count);
     };
     load_upstream();
-    if constexpr (kRefines) {
-      // Long sums lose more than what the refinement of the solution has shown.
-      const double longer = std::min(1.0, 100.0 / d_.n);
-      const auto coarse = at.rounding[0] > Real(static_cast<Scalar>(kRefineAdjointAbove * longer));
+    if constexpr (kRefinesAdjoint<B, kKind>) {
+      const auto coarse = is_coarse<B>(at.rounding[0], d_.n);
       refined_adjoint(at.b, at.work, at.gz, at.glambda, at.gnu, at.dlambda, coarse);
     } else {
       adjoint(at.b, at.work, at.gz, at.glambda, at.gnu, at.dlambda);
@@ -224,7 +222,6 @@ class UnitsOf : public UnitSolver {
 
  private:
   /// The condensed form's solves are refined anyway; float32 has nothing to gain from the one more.
-  static constexpr bool kRefines = kKind == FormKind::kRangeSpace && sizeof(Scalar) == 8;
   static constexpr double kFar = 1e30;  ///< what a margin is without rows
   static constexpr double kNoRows = std::numeric_limits<double>::infinity();
 

@@ -90,6 +90,7 @@ std::size_t BackwardCall::lay_out_lane(std::size_t problems) {
     if (!gradient.batched || on_device_) continue;
     gradient.offset = layout.take(product(problems, gradient.elements, element()));
   }
+  lane_block_bytes_ = layout.bytes() - at_lane_block_;
   return layout.bytes();
 }
 
@@ -150,7 +151,12 @@ Failure BackwardCall::queue_upstream() {
   const std::size_t batch = solution_->layout.shape.batch;
   const Stream& stream = lanes_[0].stream;
   auto* flag = reinterpret_cast<Key*>(chunks_.fixed() + at_block_);
-  OPTNET_CUDA(cudaMemsetAsync(flag, 0xff, sizeof(Key), stream));
+  // All that is sent to the host, gaps between its arrays too: nothing goes there that nobody wrote.
+  OPTNET_CUDA(cudaMemsetAsync(flag, 0xff, at_partials_ - at_block_, stream));
+  for (int k = 0; k < chunks_.lanes && lane_block_bytes_ > 0; ++k) {
+    OPTNET_CUDA(
+        cudaMemsetAsync(lanes_[k].memory + at_lane_block_, 0xff, lane_block_bytes_, lanes_[k].stream));
+  }
   // The arrays follow one another as they do in the snapshot.
   const Vector *first_sent = nullptr, *last_sent = nullptr;
   for (const Vector& v : vectors_) {

@@ -75,7 +75,7 @@ class BackwardCall final : public StreamCall {
   std::vector<Wanted> wanted_;
   Chunks chunks_;
   std::size_t at_block_ = 0, at_partials_ = 0;  ///< in the memory for the whole call: flag and sums; scratch
-  std::size_t at_lane_block_ = 0, at_workspace_ = 0;
+  std::size_t at_lane_block_ = 0, lane_block_bytes_ = 0, at_workspace_ = 0;
   Lane lanes_[2];
   int last_lane_ = 0;
   Delivery sums_;

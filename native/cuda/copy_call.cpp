@@ -5,12 +5,11 @@
 
 namespace optnet::cuda {
 
-Failure UploadCall::create(std::shared_ptr<Gpu> gpu, const void* from, std::shared_ptr<DeviceArray> to,
+Failure UploadCall::create(std::shared_ptr<Gpu> gpu, const void* from, std::size_t bytes, void* to,
                            std::shared_ptr<Call>& out) {
   const CurrentDevice current(gpu->ordinal());
   OPTNET_TRY(current.failure());
-  const std::size_t bytes = to->bytes();
-  const std::shared_ptr<UploadCall> call(new UploadCall(std::move(gpu), std::move(to)));
+  const std::shared_ptr<UploadCall> call(new UploadCall(std::move(gpu), bytes, to));
   OPTNET_TRY(call->snapshot_.take(call->gpu(), {{from, bytes}}));
   out = call;
   return {};
@@ -18,7 +17,7 @@ Failure UploadCall::create(std::shared_ptr<Gpu> gpu, const void* from, std::shar
 
 Failure UploadCall::queue() {
   OPTNET_TRY(gpu().streams().take(stream_));
-  OPTNET_TRY(snapshot_.send(gpu(), 0, to_->bytes(), static_cast<std::byte*>(to_->data()), stream_));
+  OPTNET_TRY(snapshot_.send(gpu(), 0, bytes_, to_, stream_));
   snapshot_.sent();
   return {};
 }
@@ -27,7 +26,6 @@ void UploadCall::let_go(bool went_well) {
   if (!went_well && stream_) ignore(cudaStreamSynchronize(stream_));
   stream_ = {};
   snapshot_.let_go();
-  to_ = nullptr;
 }
 
 Failure DownloadCall::queue() {

@@ -11,8 +11,8 @@ namespace optnet::cuda {
 
 class UploadCall final : public StreamCall {
  public:
-  /// Copies `bytes` from `from` before it returns. Keeps `to` until it has ended.
-  static Failure create(std::shared_ptr<Gpu> gpu, const void* from, std::shared_ptr<DeviceArray> to,
+  /// Copies `bytes` from `from` before it returns. `to` must stay until it has ended.
+  static Failure create(std::shared_ptr<Gpu> gpu, const void* from, std::size_t bytes, void* to,
                         std::shared_ptr<Call>& out);
 
  protected:
@@ -22,10 +22,11 @@ class UploadCall final : public StreamCall {
   void let_go(bool went_well) override;
 
  private:
-  UploadCall(std::shared_ptr<Gpu> gpu, std::shared_ptr<DeviceArray> to)
-      : StreamCall(std::move(gpu)), to_(std::move(to)) {}
+  UploadCall(std::shared_ptr<Gpu> gpu, std::size_t bytes, void* to)
+      : StreamCall(std::move(gpu)), bytes_(bytes), to_(static_cast<std::byte*>(to)) {}
 
-  std::shared_ptr<DeviceArray> to_;
+  std::size_t bytes_;
+  std::byte* to_;
   Snapshot snapshot_;
   Stream stream_;
 };

@@ -121,9 +121,9 @@ class OpenDevice final : public CudaDevice {
     return {};
   }
 
-  Failure upload(const void* from, const std::shared_ptr<DeviceArray>& to,
-                 std::shared_ptr<Call>& out) override {
-    return UploadCall::create(gpu_, from, to, out);
+  using CudaDevice::upload;
+  Failure upload(const void* from, std::size_t bytes, void* to, std::shared_ptr<Call>& out) override {
+    return UploadCall::create(gpu_, from, bytes, to, out);
   }
 
   Failure download(const void* from, std::size_t bytes, void* to, std::shared_ptr<Call>& out) override {

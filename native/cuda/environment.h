@@ -68,9 +68,12 @@ class CudaDevice : public Device {
 
   /// `bytes` > 0. Fails with kMemory.
   virtual Failure allocate(std::size_t bytes, std::shared_ptr<DeviceArray>& out) = 0;
-  /// A call that copies `bytes` from host memory, which is read before this returns.
-  virtual Failure upload(const void* from, const std::shared_ptr<DeviceArray>& to,
-                         std::shared_ptr<Call>& out) = 0;
+  /// A call that copies `bytes` from host memory, which is read before this returns, to memory of this GPU,
+  /// which must stay until the call has ended.
+  virtual Failure upload(const void* from, std::size_t bytes, void* to, std::shared_ptr<Call>& out) = 0;
+  Failure upload(const void* from, const std::shared_ptr<DeviceArray>& to, std::shared_ptr<Call>& out) {
+    return upload(from, to->bytes(), to->data(), out);
+  }
   /// A call that copies `bytes` from memory of this GPU to host memory.
   virtual Failure download(const void* from, std::size_t bytes, void* to, std::shared_ptr<Call>& out) = 0;
   /// Whether [data, data + bytes) is memory of this GPU, as far as the driver can tell: kDevice if not.

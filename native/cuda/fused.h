@@ -8,6 +8,8 @@
 
 #include "cuda/kernel.h"
 //
+#include <new>
+
 #include "cuda/crossovers.h"
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
@@ -25,12 +27,18 @@ struct InPlace {
   }
 };
 
+/// So many bytes as an Arena takes of them.
+OPTNET_FUNCTION constexpr std::size_t aligned(std::size_t bytes) {
+  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+}
+
 /// Memory that one team works in: `fast` is shared memory, the rest global.
 struct TeamMemory {
   std::byte *shared = nullptr, *kept = nullptr, *workspace = nullptr, *fast = nullptr;
 };
 
-/// Everything that a team works on, placed in the memory given (or, in none, counted).
+/// Everything that a team works on, placed in the memory given (or, in none, counted). It lies at the start of
+/// the team's shared memory itself (see make_for_team).
 template <class B, FormKind kKind>
 struct Places {
   using T = typename B::Real;
@@ -39,6 +47,11 @@ struct Places {
   InPlace in_place;
   B b;
   Workplace<B, kKind> work;
+  // Of the adjoint: its gradients are replaced by what is drawn from them. Where it may be refined, what the
+  // iterates were kept in serves that.
+  static constexpr bool kRefines = kRefinesAdjoint<B, kKind>;
+  T *gz, *gnu;
+  T* rounding = nullptr;  ///< of solves with the kept factors, one number
 
   OPTNET_FUNCTION Places(const Plan& plan, const TeamMemory& memory)
       : shared(memory.shared),
@@ -46,8 +59,7 @@ struct Places {
         vectors(offset(memory.fast, plan.fast.vectors)),
         reduced(plan.reduced_in_global ? memory.workspace : offset(memory.fast, plan.fast.reduced)),
         setup(offset(memory.workspace, plan.setup)),
-        b(at<T>(memory.fast, plan.fast.panel), plan.panel, at<T>(memory.fast, 0),
-          at<T>(memory.fast, 0) + kBlock),
+        b(at<T>(memory.fast, plan.fast.panel), plan.panel, head(memory.fast), head(memory.fast) + kBlock),
         work(b, plan.d, plan.sharing, in_place, in_place, shared, kept, vectors, reduced, setup) {
     Data<B>& data = work.data;
     data.p = B::vector(vectors, plan.d.n);
@@ -55,12 +67,15 @@ struct Places {
     data.b = B::vector(vectors, plan.d.q);
     data.G_norm = B::vector(vectors, plan.d.m);
     data.A_norm = B::vector(vectors, plan.d.q);
+    gz = kRefines ? B::vector(vectors, plan.d.n) : work.x.z;
+    gnu = kRefines ? B::vector(vectors, plan.d.q) : work.x.nu;
+    if (kRefines) rounding = B::vector(kept, 1);
   }
 
-  /// Shared memory before the vectors: TeamBackend's block and partial results.
+  /// TeamBackend's block and partial results, which all threads write and read most.
   static constexpr std::size_t kHead = (kBlock + kWarp) * sizeof(T);
 
-  /// Points at the matrices of one problem.
+  /// By one thread: points at the matrices of one problem.
   OPTNET_FUNCTION void point_at_matrices(const DeviceDatum& Q, const DeviceDatum& G, const DeviceDatum& A,
                                          std::size_t problem) {
     Data<B>& data = work.data;
@@ -68,10 +83,8 @@ struct Places {
     data.G = {value(G, problem), work.d.m, work.d.n};
     data.A = {value(A, problem), work.d.q, work.d.n};
   }
-  /// The same, and measures their rows.
-  OPTNET_FUNCTION void place_matrices(const DeviceDatum& Q, const DeviceDatum& G, const DeviceDatum& A,
-                                      std::size_t problem) {
-    point_at_matrices(Q, G, A, problem);
+  /// By all: measures their rows.
+  OPTNET_FUNCTION void measure_matrices() const {
     measure_rows(work.data.G, work.data.G_norm);
     measure_rows(work.data.A, work.data.A_norm);
   }
@@ -93,6 +106,7 @@ struct Places {
   }
 
  private:
+  OPTNET_FUNCTION static T* head(std::byte* fast) { return at<T>(fast, aligned(sizeof(Places))); }
   OPTNET_FUNCTION static std::byte* offset(std::byte* base, std::size_t bytes) {
     return base ? base + bytes : nullptr;
   }
@@ -114,6 +128,19 @@ struct Places {
     b.each(0, [](int) {});  // for the barrier
   }
 };
+
+/// What a team works on, made by one of its threads at `memory`, in shared memory: a copy on each thread's
+/// stack would be read as often, from further away. `point(object)` is for what that thread adds.
+template <class Team, class Object, class Point>
+OPTNET_DEVICE Object& make_for_team(std::byte* memory, const Plan& plan, const TeamMemory& of, Point point) {
+  Object* const object = reinterpret_cast<Object*>(memory);
+  if (Team::rank() == 0) {
+    new (object) Object(plan, of);
+    point(*object);
+  }
+  Team::sync();
+  return *object;
+}
 
 /// 128 registers a thread: 512 threads a multiprocessor.
 template <class Team>
@@ -150,10 +177,12 @@ OPTNET_DEVICE TeamMemory memory_of_team(const Plan& plan, const Arguments& batch
 /// the same bits as without sharing.
 template <class Team, class B, FormKind kKind>
 OPTNET_GLOBAL void OPTNET_LAUNCH_BOUNDS(kMostThreads<Team>, kResidentBlocks<Team>)
-    prepare_shared_kernel(const SolveKernelArgument argument) {
+    prepare_shared_kernel(const OPTNET_GRID_CONSTANT SolveKernelArgument argument) {
   const auto& [plan, batch] = argument;
-  Places<B, kKind> at(plan, memory_of_team<Team>(plan, batch, 0, plan.fast.end));
-  at.place_matrices(batch.Q, batch.G, batch.A, 0);
+  const TeamMemory memory = memory_of_team<Team>(plan, batch, 0, plan.fast.end);
+  auto& at = make_for_team<Team, Places<B, kKind>>(
+      memory.fast, plan, memory, [&](auto& made) { made.point_at_matrices(batch.Q, batch.G, batch.A, 0); });
+  at.measure_matrices();
   const bool definite = at.work.form.prepare(at.b, at.work.data, true);
   if (!definite && Team::rank() == 0) atomicMin(batch.indefinite, 0ULL);
 }
@@ -182,18 +211,40 @@ OPTNET_DEVICE void store_results(const Places& at, const Report<B>& report, cons
       static_cast<std::uint8_t>(report.solved                                 ? Status::kSolved
                                 : iterations >= batch.settings.max_iterations ? Status::kMaxIterations
                                                                               : Status::kNumericalError);
+  if (Places::kRefines) at.rounding[0] = report.rounding;
   if (!report.definite) atomicMin(batch.indefinite, batch.first + i);
+}
+
+/// The adjoint of problem i, from the factors that `solve` left behind, between the arrays of the call.
+template <class B, FormKind kKind, class Places>
+OPTNET_DEVICE void draw_adjoint(Places& at, const AdjointArguments& batch, std::size_t i) {
+  auto& work = at.work;
+  auto *const glambda = work.v.ds, *const dlambda = work.v.dlambda;
+  at.load_row(batch.gz, i, work.d.n, at.gz);
+  at.load_row(batch.glambda, i, work.d.m, glambda);
+  at.load_row(batch.gnu, i, work.d.q, at.gnu);
+  if constexpr (Places::kRefines) {
+    const bool coarse = work.data.Q.data && is_coarse<B>(at.rounding[0], work.d.n);
+    refined_adjoint(at.b, work, at.gz, glambda, at.gnu, dlambda, coarse);
+  } else {
+    adjoint(at.b, work, at.gz, glambda, at.gnu, dlambda);
+  }
+  at.store_row(at.gz, batch.dz, i, work.d.n);
+  at.store_row(dlambda, batch.dlambda, i, work.d.m);
+  at.store_row(at.gnu, batch.dnu, i, work.d.q);
 }
 
 template <class Team, class B, FormKind kKind>
 OPTNET_GLOBAL void OPTNET_LAUNCH_BOUNDS(kMostThreads<Team>, kResidentBlocks<Team>)
-    solve_kernel(const SolveKernelArgument argument) {
+    solve_kernel(const OPTNET_GRID_CONSTANT SolveKernelArgument argument) {
   const auto& [plan, batch] = argument;
   const std::size_t i = problem_of_team<Team>(plan);
   if (i >= static_cast<std::size_t>(batch.batch)) return;
-  Places<B, kKind> at(plan, memory_of_team<Team>(plan, batch, i, plan.fast.end));
+  const TeamMemory memory = memory_of_team<Team>(plan, batch, i, plan.fast.end);
+  auto& at = make_for_team<Team, Places<B, kKind>>(
+      memory.fast, plan, memory, [&](auto& made) { made.point_at_matrices(batch.Q, batch.G, batch.A, i); });
   const Dimensions& d = plan.d;
-  at.place_matrices(batch.Q, batch.G, batch.A, i);
+  at.measure_matrices();
   at.load_vector(batch.p, i, d.n, at.work.data.p);
   at.load_vector(batch.h, i, d.m, at.work.data.h);
   at.load_vector(batch.b, i, d.q, at.work.data.b);
@@ -205,24 +256,15 @@ OPTNET_GLOBAL void OPTNET_LAUNCH_BOUNDS(kMostThreads<Team>, kResidentBlocks<Team
 
 template <class Team, class B, FormKind kKind>
 OPTNET_GLOBAL void OPTNET_LAUNCH_BOUNDS(kMostThreads<Team>, kResidentBlocks<Team>)
-    adjoint_kernel(const AdjointKernelArgument argument) {
+    adjoint_kernel(const OPTNET_GRID_CONSTANT AdjointKernelArgument argument) {
   const auto& [plan, batch] = argument;
   const std::size_t i = problem_of_team<Team>(plan);
   if (i >= static_cast<std::size_t>(batch.batch)) return;
-  Places<B, kKind> at(plan, memory_of_team<Team>(plan, batch, i, plan.fast.reduced));
-  const Dimensions& d = plan.d;
-  if (plan.condensed) at.place_matrices(batch.Q, batch.G, batch.A, i);
-  // What the iterates were kept in is free.
-  auto *gz = at.work.x.z, *glambda = at.work.x.lambda, *gnu = at.work.x.nu, *dlambda = at.work.x.s;
-  at.load_row(batch.gz, i, d.n, gz);
-  at.load_row(batch.glambda, i, d.m, glambda);
-  at.load_row(batch.gnu, i, d.q, gnu);
-
-  adjoint(at.b, at.work, gz, glambda, gnu, dlambda);
-
-  at.store_row(gz, batch.dz, i, d.n);
-  at.store_row(dlambda, batch.dlambda, i, d.m);
-  at.store_row(gnu, batch.dnu, i, d.q);
+  const TeamMemory memory = memory_of_team<Team>(plan, batch, i, plan.fast.reduced);
+  auto& at = make_for_team<Team, Places<B, kKind>>(
+      memory.fast, plan, memory, [&](auto& made) { made.point_at_matrices(batch.Q, batch.G, batch.A, i); });
+  if (plan.condensed) at.measure_matrices();
+  draw_adjoint<B, kKind>(at, batch, i);
 }
 
 /// Has the driver let this kernel use so many bytes of shared memory, which it does by itself up to 48 KB.
@@ -300,7 +342,6 @@ class FusedKernels final : public Kernels {
   template <FormKind kKind>
   static void lay_out(Plan& plan) {
     using P = Places<Backend<BlockTeam>, kKind>;
-    const auto aligned = [](std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; };
     const P count(plan, {});
     const auto [n, m, q] = plan.d;
     const int width = kKind == FormKind::kCondensed || n > m ? n : m;  // of the largest factor
@@ -310,7 +351,7 @@ class FusedKernels final : public Kernels {
       if (least > panel) panel = least;
     }
     plan.panel = panel;
-    plan.fast.vectors = aligned(P::kHead);
+    plan.fast.vectors = aligned(sizeof(P)) + aligned(P::kHead);
     plan.fast.reduced = plan.fast.vectors + aligned(count.vectors.used());
     plan.fast.panel = plan.fast.reduced + (plan.reduced_in_global ? 0 : aligned(count.reduced.used()));
     plan.fast.end = plan.fast.panel + aligned(static_cast<std::size_t>(panel) * plan.scalar());

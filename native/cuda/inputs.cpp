@@ -52,15 +52,19 @@ std::size_t Inputs::lay_out_chunk(std::size_t problems) {
 
 Failure Inputs::take(Gpu& gpu) {
   std::vector<Snapshot::Part> parts;
+  bool kept = true;
   for (const bool batched : {false, true}) {
     for (Input& input : inputs_) {
       if (input.datum.batched != batched || !from_host(input)) continue;
       input.snapshot_part = parts.size();
       parts.push_back({input.datum.data, product(batched ? shape_.batch : 1, raw_bytes(input))});
-      input.datum.data = nullptr;  // not ours any more
+      kept = kept && (input.datum.owner || parts.back().bytes == 0);
+      input.datum.data = nullptr;  // from now on the snapshot's
     }
   }
-  return snapshot_.take(gpu, parts);
+  if (!kept) return snapshot_.take(gpu, parts);
+  snapshot_.adopt(parts);
+  return {};
 }
 
 std::byte* Inputs::address(const Input& input, const Array& array, std::size_t element_bytes,

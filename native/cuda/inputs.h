@@ -18,7 +18,7 @@ class Inputs {
   /// `retain`: Q, G and A are needed as long as the solution lives.
   Inputs(const Problem& problem, DType scalar, bool retain);
 
-  /// Copies what is in host memory. Needs the GPU to be current.
+  /// Copies what is in host memory, unless it has owners. Needs the GPU to be current.
   Failure take(Gpu& gpu);
 
   // Bytes of the three memories. The last one is what is laid out.

@@ -11,6 +11,7 @@
 
 #define OPTNET_GLOBAL
 #define OPTNET_LAUNCH_BOUNDS(threads, blocks)
+#define OPTNET_GRID_CONSTANT
 #define OPTNET_DEVICE
 #define OPTNET_FUNCTION
 #define OPTNET_NOINLINE_FUNCTION __attribute__((noinline))
@@ -22,6 +23,9 @@
 #define OPTNET_GLOBAL __global__
 /// Of a kernel: the largest block, and how many such blocks a multiprocessor should have registers for.
 #define OPTNET_LAUNCH_BOUNDS(threads, blocks) __launch_bounds__(threads, blocks)
+/// Of a kernel's argument: nobody writes to it, so that each thread needs no copy on its stack to take the
+/// address of.
+#define OPTNET_GRID_CONSTANT __grid_constant__
 #define OPTNET_DEVICE __device__
 /// A function of native/solver, for the host and the GPU alike.
 #define OPTNET_FUNCTION __host__ __device__

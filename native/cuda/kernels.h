@@ -56,6 +56,12 @@ struct Plan {
   std::size_t problem = 0;  ///< kLibrary: bytes of a problem's workspace that are its alone
   Footprint footprint;
 
+  /// The adjoint reads Q, G and A again: the condensed form's always, that of range space to be refined, which
+  /// takes a polished solution.
+  bool needs_data(bool polished) const {
+    return condensed || (polished && precision != Precision::kSingle && d.m > 0);
+  }
+
   /// Shared memory of one team in the adjoint: without R and the panel.
   std::size_t adjoint_memory() const { return fast.reduced; }
 
@@ -96,7 +102,7 @@ struct SolveArguments {
 /// dz, dλ, dν of solver/solve.h's adjoint. The upstream gradients are scalars, null where they are zero.
 struct AdjointArguments {
   int batch = 0;
-  DeviceDatum Q, p, G, h, A, b;  ///< needed if plan.condensed only (p, h, b never)
+  DeviceDatum Q, p, G, h, A, b;  ///< Q, G, A only where the plan's adjoint `needs_data`
   std::byte* shared = nullptr;
   std::byte* kept = nullptr;
   std::byte* workspace = nullptr;

@@ -13,8 +13,8 @@
 
 namespace optnet::cuda {
 
-/// Everything that a block works on. Its memory, from the workspace's start: the state, then what the fused
-/// kernels have in shared memory, then what only the setup needs.
+/// Everything that a block works on; it lies in shared memory itself. Its memory, from the workspace's start:
+/// the state, then what the fused kernels have in shared memory, then what only the setup needs.
 template <class B, FormKind kKind>
 struct Site : Places<B, kKind> {
   using T = typename B::Real;
@@ -30,8 +30,8 @@ struct Site : Places<B, kKind> {
         state(reinterpret_cast<SolveState<B>*>(memory.workspace)),
         raw_L(take_raw(plan)) {
 #if defined(__CUDA_ARCH__) || defined(OPTNET_EMULATED)
-    if (memory.workspace) {  // what all threads write and read most is in shared memory
-      T* const head = reinterpret_cast<T*>(shared_memory());
+    if (memory.workspace) {
+      T* const head = reinterpret_cast<T*>(shared_memory() + aligned(sizeof(Site)));
       this->b = B(this->b.panel(), plan.panel, head, head + kBlock);
     }
 #endif
@@ -49,8 +49,7 @@ struct Site : Places<B, kKind> {
     data.b = Base::value(batch.b, i);
   }
 
-  static constexpr std::size_t kStateBytes =
-      (sizeof(SolveState<B>) + kAlignment - 1) / kAlignment * kAlignment;
+  static constexpr std::size_t kStateBytes = aligned(sizeof(SolveState<B>));
 
  private:
   OPTNET_FUNCTION Triangle take_raw(const Plan& plan) {
@@ -62,10 +61,18 @@ struct Site : Places<B, kKind> {
   }
 };
 
-template <class Arguments>
-OPTNET_DEVICE TeamMemory memory_of(const Plan& plan, const Arguments& batch, std::size_t problem) {
-  return {batch.shared, batch.kept + problem * plan.footprint.kept, batch.workspace + problem * plan.problem,
-          nullptr};
+/// The site of one problem, by one of the block's threads for all; `point(site)` is for what that thread adds.
+template <class B, FormKind kKind, class Arguments, class Point>
+OPTNET_DEVICE Site<B, kKind>& site_of(const Plan& plan, const Arguments& batch, std::size_t problem,
+                                      Point point) {
+  const TeamMemory memory{batch.shared, batch.kept + problem * plan.footprint.kept,
+                          batch.workspace + problem * plan.problem, nullptr};
+  return make_for_team<BlockTeam, Site<B, kKind>>(shared_memory(), plan, memory, point);
+}
+/// The same, pointing at the problem's data.
+template <class B, FormKind kKind>
+OPTNET_DEVICE Site<B, kKind>& site_of(const Plan& plan, const SolveArguments& batch, std::size_t problem) {
+  return site_of<B, kKind>(plan, batch, problem, [&](auto& at) { at.point_at(batch, problem); });
 }
 
 /// The matrix behind a slot.
@@ -110,27 +117,26 @@ OPTNET_DEVICE void point_slots(const GroupMemory& group, int batch, int i, Point
 
 /// A block for each element of the arrays.
 template <class B, FormKind kKind>
-OPTNET_GLOBAL void OPTNET_LAUNCH_BOUNDS(kLibraryThreads, 2) begin_kernel(const LibraryArgument argument) {
+OPTNET_GLOBAL void OPTNET_LAUNCH_BOUNDS(kLibraryThreads, 2) begin_kernel(const OPTNET_GRID_CONSTANT LibraryArgument argument) {
   const auto& [plan, batch, group, step, shared_pass, all] = argument;
   const int i = static_cast<int>(blockIdx.x);
   if (i >= batch.batch) return point_slots(group, batch.batch, i, [](Slot) { return nullptr; });
-  Site<B, kKind> at(plan, memory_of(plan, batch, i));
-  at.place_matrices(batch.Q, batch.G, batch.A, i);
+  auto& at = site_of<B, kKind>(plan, batch, i);
+  at.measure_matrices();
   if (BlockTeam::rank() == 0) *at.state = SolveState<B>{};
   point_slots(group, batch.batch, i, [&](Slot slot) { return slot_of(at, slot); });
 }
 
 /// The solver's text, up to the next factorisation.
 template <class B, FormKind kKind>
-OPTNET_GLOBAL void OPTNET_LAUNCH_BOUNDS(kLibraryThreads, 2) advance_kernel(const LibraryArgument argument) {
+OPTNET_GLOBAL void OPTNET_LAUNCH_BOUNDS(kLibraryThreads, 2) advance_kernel(const OPTNET_GRID_CONSTANT LibraryArgument argument) {
   using Stage = typename SolveState<B>::Stage;
   const auto& [plan, batch, group, step, shared_pass, all] = argument;
   const std::size_t i = blockIdx.x;
-  Site<B, kKind> at(plan, memory_of(plan, batch, i));
+  auto& at = site_of<B, kKind>(plan, batch, i);
   SolveState<B> state = *at.state;
   BlockTeam::sync();
   if (state.stage == Stage::kEnd) return;
-  at.point_at(batch, i);
   const Data<B>& data = at.work.data;
   Solve<B, kKind> solve(at.b, at.work, batch.settings, batch.differentiable, state);
   const auto* weights = solve.next();
@@ -161,14 +167,13 @@ OPTNET_GLOBAL void OPTNET_LAUNCH_BOUNDS(kLibraryThreads, 2) advance_kernel(const
 /// Between two solves with the KKT matrix.
 template <class B>
 OPTNET_GLOBAL void OPTNET_LAUNCH_BOUNDS(kLibraryThreads, 2)
-    solve_again_kernel(const LibraryArgument argument) {
+    solve_again_kernel(const OPTNET_GRID_CONSTANT LibraryArgument argument) {
   using Stage = typename SolveState<B>::Stage;
   const auto& [plan, batch, group, step, shared_pass, all] = argument;
   const std::size_t i = blockIdx.x;
-  Site<B, FormKind::kFullKkt> at(plan, memory_of(plan, batch, i));
+  auto& at = site_of<B, FormKind::kFullKkt>(plan, batch, i);
   SolveState<B> state = *at.state;
   if (state.stage == Stage::kEnd) return;
-  at.point_at(batch, i);
   Solve<B, FormKind::kFullKkt> solve(at.b, at.work, batch.settings, batch.differentiable, state);
   if (step == Step::kPredict) {
     solve.predict();
@@ -179,17 +184,16 @@ OPTNET_GLOBAL void OPTNET_LAUNCH_BOUNDS(kLibraryThreads, 2)
 
 /// A block for some rows of a matrix, filled from the data and from the vectors.
 template <class B, FormKind kKind>
-OPTNET_GLOBAL void OPTNET_LAUNCH_BOUNDS(kLibraryThreads, 2) fill_kernel(const LibraryArgument argument) {
+OPTNET_GLOBAL void OPTNET_LAUNCH_BOUNDS(kLibraryThreads, 2) fill_kernel(const OPTNET_GRID_CONSTANT LibraryArgument argument) {
   using T = typename B::Real;
   using Matrix = typename B::Matrix;
   using Stage = typename SolveState<B>::Stage;
   const auto& [plan, batch, group, step, shared_pass, all] = argument;
   const int slices = static_cast<int>(gridDim.x) / batch.batch;
   const std::size_t i = blockIdx.x / static_cast<unsigned>(slices);
-  Site<B, kKind> at(plan, memory_of(plan, batch, i));
+  auto& at = site_of<B, kKind>(plan, batch, i);
   const bool finished = !all && at.state->stage == Stage::kEnd;
   if (finished && kKind != FormKind::kFullKkt) return;
-  at.point_at(batch, i);
   const Data<B>& data = at.work.data;
 
   const int slice = static_cast<int>(blockIdx.x) % slices, warps = BlockTeam::size() / kWarp;
@@ -242,14 +246,13 @@ OPTNET_DEVICE bool has_small_pivot(const B& b, const typename B::Triangle& L, Fl
 /// From a library's factor to TeamBackend's format. Where a library found none, or one that round-off may
 /// have spoiled, the text's own factorisation replaces it, which knows what such pivots mean.
 template <class B, FormKind kKind>
-OPTNET_GLOBAL void OPTNET_LAUNCH_BOUNDS(kLibraryThreads, 2) finish_kernel(const LibraryArgument argument) {
+OPTNET_GLOBAL void OPTNET_LAUNCH_BOUNDS(kLibraryThreads, 2) finish_kernel(const OPTNET_GRID_CONSTANT LibraryArgument argument) {
   using T = typename B::Real;
   using Stage = typename SolveState<B>::Stage;
   const auto& [plan, batch, group, step, shared_pass, all] = argument;
   const std::size_t i = blockIdx.x;
-  Site<B, kKind> at(plan, memory_of(plan, batch, i));
+  auto& at = site_of<B, kKind>(plan, batch, i);
   if (!all && at.state->stage == Stage::kEnd) return;
-  at.point_at(batch, i);
   const B& b = at.b;
   const bool failed = group.info[i] != 0;
   if constexpr (kKind == FormKind::kFullKkt) {
@@ -301,41 +304,36 @@ OPTNET_GLOBAL void OPTNET_LAUNCH_BOUNDS(kLibraryThreads, 2) finish_kernel(const 
 /// A block for each problem; of the oracle, for each element of the arrays.
 template <class B, FormKind kKind>
 OPTNET_GLOBAL void OPTNET_LAUNCH_BOUNDS(kLibraryThreads, 2)
-    library_adjoint_kernel(const LibraryAdjointArgument argument) {
+    library_adjoint_kernel(const OPTNET_GRID_CONSTANT LibraryAdjointArgument argument) {
   const auto& [plan, batch, group, answer] = argument;
   const std::size_t i = blockIdx.x;
   if (i >= static_cast<std::size_t>(batch.batch)) {
     return point_slots(group, batch.batch, static_cast<int>(i), [](Slot) { return nullptr; });
   }
-  Site<B, kKind> at(plan, memory_of(plan, batch, i));
-  const Dimensions& d = plan.d;
-  // What the iterates were kept in is free.
-  auto *gz = at.work.x.z, *glambda = at.work.x.lambda, *gnu = at.work.x.nu, *dlambda = at.work.x.s;
-  const auto load = [&] {
+  auto& at = site_of<B, kKind>(
+      plan, batch, i, [&](auto& made) { made.point_at_matrices(batch.Q, batch.G, batch.A, i); });
+  if constexpr (kKind == FormKind::kFullKkt) {
+    const Dimensions& d = plan.d;
+    auto& form = at.work.form;
+    auto *const gz = at.gz, *const glambda = at.work.v.ds, *const gnu = at.gnu;
+    const int size = form.matrix.rows;
+    if (answer) {
+      form.answer(at.b, gz, glambda, gnu);
+      at.store_row(gz, batch.dz, i, d.n);
+      at.store_row(glambda, batch.dlambda, i, d.m);
+      at.store_row(gnu, batch.dnu, i, d.q);
+      return;
+    }
+    point_slots(group, batch.batch, static_cast<int>(i), [&](Slot slot) { return slot_of(at, slot); });
     at.load_row(batch.gz, i, d.n, gz);
     at.load_row(batch.glambda, i, d.m, glambda);
     at.load_row(batch.gnu, i, d.q, gnu);
-  };
-  if constexpr (kKind == FormKind::kFullKkt) {
-    auto& form = at.work.form;
-    if (!answer) {
-      point_slots(group, batch.batch, static_cast<int>(i), [&](Slot slot) { return slot_of(at, slot); });
-      load();
-      form.ask(at.b, gz, glambda, gnu);
-      const int size = form.matrix.rows;
-      at.b.each(size, [&](int k) { form.right[k] = -form.right[k]; });
-      at.b.each(size, [&](int k) { group.pivots[i * size + k] = form.pivots[k]; });
-      return;
-    }
-    form.answer(at.b, gz, dlambda, gnu);
+    form.ask(at.b, gz, glambda, gnu);
+    at.b.each(size, [&](int k) { form.right[k] = -form.right[k]; });
+    at.b.each(size, [&](int k) { group.pivots[i * size + k] = form.pivots[k]; });
   } else {
-    if (plan.condensed) at.point_at_matrices(batch.Q, batch.G, batch.A, i);
-    load();
-    optnet::adjoint(at.b, at.work, gz, glambda, gnu, dlambda);
+    draw_adjoint<B, kKind>(at, batch, i);
   }
-  at.store_row(gz, batch.dz, i, d.n);
-  at.store_row(dlambda, batch.dlambda, i, d.m);
-  at.store_row(gnu, batch.dnu, i, d.q);
 }
 
 /// The kernels of one precision and form.
@@ -395,7 +393,6 @@ class LibraryForm {
   }
 
   static void lay_out(Plan& plan) {
-    const auto aligned = [](std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; };
     const At count(plan, {});
     const auto [n, m, q] = plan.d;
     int panel = 0;
@@ -406,8 +403,8 @@ class LibraryForm {
       }
     }
     plan.panel = panel;
-    plan.shared_memory = At::kHead;
-    plan.fast.vectors = aligned(At::kHead);
+    plan.shared_memory = aligned(sizeof(At)) + At::kHead;
+    plan.fast.vectors = 0;
     plan.fast.reduced = plan.fast.vectors + aligned(count.vectors.used());
     plan.fast.panel =
         plan.fast.reduced + (kKind == FormKind::kRangeSpace ? aligned(count.reduced.used()) : 0);

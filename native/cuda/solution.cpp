@@ -2,8 +2,10 @@
 
 #include "cuda/backward_call.h"
 #include "cuda/check.h"
+#include "cuda/copy_call.h"
 #include "cuda/current_device.h"
 #include "cuda/solve_call.h"
+#include "engine/numbers.h"
 
 namespace optnet::cuda {
 
@@ -37,7 +39,10 @@ Failure CudaSolution::create(const std::shared_ptr<Gpu>& gpu, const Problem& pro
   state->settings = settings;
   const Sharing sharing{!problem.Q.batched, !problem.G.batched, !problem.A.batched};
   state->plan = make_plan(problem.shape, sharing, settings.precision, gpu->limits());
-  OPTNET_TRY(gpu->kernels(state->plan, state->kernels));
+  if (Failure failure = gpu->kernels(state->plan, state->kernels)) {
+    if (settings.fallback && failure.code == Failure::Code::kDevice) failure.code = Failure::Code::kUnserved;
+    return failure;
+  }
   OPTNET_TRY(SolveCall::create(state, problem, results, std::move(control), call));
   solution = std::shared_ptr<CudaSolution>(new CudaSolution(state));
   return {};
@@ -53,6 +58,28 @@ Failure CudaSolution::backward(const Upstream& upstream, const Gradients& gradie
     return failure;
   }
   return BackwardCall::create(state_, upstream, gradients, out);
+}
+
+Failure CudaSolution::read_vectors(std::vector<double>& z, std::vector<double>& lambda,
+                                   std::vector<double>& nu) {
+  const Shape& s = state_->layout.shape;
+  struct Vector {
+    const std::byte* from;
+    int length;
+    std::vector<double>* to;
+  };
+  for (const Vector& v :
+       {Vector{state_->z, s.n, &z}, {state_->lambda, s.m, &lambda}, {state_->nu, s.q, &nu}}) {
+    const std::size_t count = s.batch * static_cast<std::size_t>(v.length);
+    std::vector<std::byte> raw(count * state_->plan.scalar());
+    v.to->resize(count);
+    if (count == 0) continue;
+    DownloadCall call(state_->gpu, v.from, raw.size(), raw.data());
+    call.run();
+    OPTNET_TRY(call.outcome());
+    read_numbers(raw.data(), 0, count, state_->scalar(), v.to->data());
+  }
+  return {};
 }
 
 const char* CudaSolution::backend() const {

@@ -31,8 +31,8 @@ struct SolutionState {
   ~SolutionState();
 
   DType scalar() const { return plan.precision == Precision::kSingle ? DType::kFloat32 : DType::kFloat64; }
-  /// The adjoint needs the data again.
-  bool retains_data() const { return settings.differentiable && plan.condensed; }
+  /// The adjoint may need the data again.
+  bool retains_data() const { return settings.differentiable && plan.needs_data(settings.polish); }
   void let_go();
 };
 
@@ -44,6 +44,7 @@ class CudaSolution : public Solution {
                         std::shared_ptr<Solution>& solution, std::shared_ptr<Call>& call);
 
   Failure backward(const Upstream& upstream, const Gradients& gradients, std::shared_ptr<Call>& out) override;
+  Failure read_vectors(std::vector<double>& z, std::vector<double>& lambda, std::vector<double>& nu) override;
 
   const Shape& shape() const override { return state_->layout.shape; }
   DType dtype() const override { return state_->layout.dtype; }

@@ -53,6 +53,7 @@ std::size_t SolveCall::lay_out(std::size_t problems) {
     const bool here = result(v) && !results_.on_device;
     at_.outputs[v] = layout.take(here ? product(problems, length(v), element) : 0);
   }
+  at_.end = layout.bytes();
   for (int v = 0; v < 4; ++v) {
     const bool here = !kept(v) && !(same_type() && result(v));
     at_.scalars[v] = layout.take(here ? product(problems, length(v), scalar) : 0);
@@ -138,7 +139,9 @@ Failure SolveCall::queue() {
 /// What there is once for all chunks.
 Failure SolveCall::queue_shared() {
   for (int k = 0; k < chunks_.lanes; ++k) {
-    OPTNET_CUDA(cudaMemsetAsync(lanes_[k].memory + at_.block, 0xff, sizeof(Flags), lanes_[k].stream));
+    // All that is sent to the host, gaps between its arrays too: nothing goes there that nobody wrote.
+    OPTNET_CUDA(
+        cudaMemsetAsync(lanes_[k].memory + at_.block, 0xff, at_.end - at_.block, lanes_[k].stream));
   }
   Lane& lane = lanes_[0];
   auto* flags = reinterpret_cast<Flags*>(lane.memory + at_.block);
@@ -236,7 +239,11 @@ Failure SolveCall::collect(Lane& lane) {
   if (lane.flags.indefinite != kNoKey) {
     return {Failure::Code::kNotConvex, 'Q', static_cast<std::size_t>(lane.flags.indefinite)};
   }
-  solved_ += std::exchange(lane.count, 0);
+  const std::size_t first = std::exchange(solved_, solved_ + std::exchange(lane.count, 0));
+  for (std::size_t i = first; solution_->settings.fallback && i < solved_; ++i) {
+    if (results_.status[i] != static_cast<std::uint8_t>(Status::kSolved))
+      return {Failure::Code::kUnserved, ' ', i};
+  }
   if (control_ && control_->progress) control_->progress(solved_);
   return {};
 }

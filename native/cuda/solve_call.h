@@ -40,7 +40,7 @@ class SolveCall final : public StreamCall {
 
   /// Offsets in a lane's memory.
   struct Offsets {
-    std::size_t block = 0;  ///< from here on: what goes to the host
+    std::size_t block = 0, end = 0;  ///< between these: what goes to the host
     std::size_t objective = 0, primal = 0, dual = 0, gap = 0, margin = 0, iterations = 0, status = 0,
                 derivative = 0;
     std::size_t outputs[4] = {};  ///< z, λ, ν, s in the caller's number type …

@@ -2,29 +2,11 @@
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
+
+#include "engine/copy.h"
 
 namespace optnet::cuda {
-namespace {
-
-/// Copies with several threads where that is worth waking them.
-void copy(ThreadPool& pool, std::byte* to, const void* from, std::size_t bytes) {
-  constexpr std::size_t kUnit = std::size_t{4} << 20;
-  constexpr int kThreads = 8;
-  const auto* source = static_cast<const std::byte*>(from);
-  if (bytes < 2 * kUnit) {
-    std::memcpy(to, from, bytes);
-    return;
-  }
-  Job job;
-  job.threads = std::min(kThreads, ThreadPool::resolve_threads(0));
-  job.stages.push_back({(bytes + kUnit - 1) / kUnit, [=](std::size_t unit, int) {
-                          const std::size_t offset = unit * kUnit;
-                          std::memcpy(to + offset, source + offset, std::min(kUnit, bytes - offset));
-                        }});
-  pool.run(std::move(job));
-}
-
-}  // namespace
 
 Failure Snapshot::take(Gpu& gpu, const std::vector<Part>& parts) {
   Layout layout;
@@ -43,6 +25,18 @@ Failure Snapshot::take(Gpu& gpu, const std::vector<Part>& parts) {
   return {};
 }
 
+void Snapshot::adopt(const std::vector<Part>& parts) {
+  offsets_.clear();
+  for (const Part& part : parts) {
+    auto* const at = static_cast<std::byte*>(const_cast<void*>(part.from));
+    if (part.bytes > 0 && (!adopted_ || std::less<>()(at, adopted_))) adopted_ = at;
+  }
+  for (const Part& part : parts) {
+    const auto* const at = static_cast<const std::byte*>(part.from);
+    offsets_.push_back(part.bytes > 0 ? static_cast<std::size_t>(at - adopted_) : 0);
+  }
+}
+
 Failure Snapshot::send(Gpu& gpu, std::size_t offset, std::size_t bytes, std::byte* to,
                        cudaStream_t stream) const {
   if (bytes == 0) return {};
@@ -54,6 +48,7 @@ Failure Snapshot::send(Gpu& gpu, std::size_t offset, std::size_t bytes, std::byt
 void Snapshot::let_go() {
   slot_ = {};
   memory_ = {};
+  adopted_ = nullptr;
 }
 
 void Delivery::set(const std::byte* block, std::vector<Part> parts) {

@@ -20,6 +20,8 @@ class Snapshot {
 
   /// Copies the arrays. Needs the GPU to be current.
   Failure take(Gpu& gpu, const std::vector<Part>& parts);
+  /// Does without copies, as somebody keeps the arrays until all has been sent. They lie in one block.
+  void adopt(const std::vector<Part>& parts);
   /// Where an array begins.
   std::size_t offset(std::size_t part) const { return offsets_[part]; }
   /// Queues the copy of a piece to the GPU.
@@ -30,11 +32,12 @@ class Snapshot {
   void sent() { memory_ = {}; }
 
  private:
-  std::byte* data() const { return slot_ ? slot_.data() : memory_.data(); }
+  std::byte* data() const { return adopted_ ? adopted_ : slot_ ? slot_.data() : memory_.data(); }
 
   std::vector<std::size_t> offsets_;
   Staging::Slot slot_;
   MemoryPool::Block memory_;
+  std::byte* adopted_ = nullptr;
 };
 
 /// A block of GPU memory whose parts go to arrays in host memory.

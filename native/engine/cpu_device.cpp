@@ -32,7 +32,9 @@ struct CpuSolution::Impl::Solving : Workspace {
   std::atomic<std::size_t> first_indefinite{kNone};
   std::atomic<bool> cancelled{false};
 
-  bool failed() const { return cancelled || missing != 0 || first_indefinite != kNone; }
+  /// Nothing is to be done for this problem any more. Those before one that is not convex go on: another of
+  /// them may be the first.
+  bool skips(std::size_t problem) const { return cancelled || missing != 0 || first_indefinite < problem; }
   Failure outcome() const {
     if (first_indefinite != kNone) return {Failure::Code::kNotConvex, 'Q', first_indefinite};
     if (Failure f = out_of_memory()) return f;
@@ -168,8 +170,7 @@ void CpuSolution::Impl::solve_unit(std::size_t unit, int worker, Solving& call,
                                    const Results& results) const {
   using Keep = GeneralBatch::Keep;
   BatchVectors guess;
-  const auto* start = dynamic_cast<const CpuSolution*>(settings.warm_start.get());
-  if (start) guess = start->impl_->solution_vectors();
+  const bool start = settings.warm_start && settings.warm_start->start_vectors(guess);
   const BatchVectors* guessed = start ? &guess : nullptr;
   if (all_general) {
     solve_general({unit, nullptr, guessed}, worker, call, results);
@@ -181,17 +182,17 @@ void CpuSolution::Impl::solve_unit(std::size_t unit, int worker, Solving& call,
     return GeneralBatch::Task{
         i, [this, memory, lane](const PlainProblem& to) { units->read(lane, memory, to); }};
   };
-  bool all_solved = start != nullptr;
+  bool all_solved = start;
   if (start) {
     each_problem(unit, [&](std::size_t i) {
-      if (call.failed()) return;
+      if (call.skips(i)) return;
       GeneralBatch::Task task = task_of(i);
       task.guess = guessed;
       task.only_guess = true;
       all_solved = solve_general(task, worker, call, results) == GeneralBatch::Result::kSolved && all_solved;
     });
   }
-  if (all_solved || call.failed()) return;
+  if (all_solved || call.skips(unit * lanes())) return;
   if (!shared_singular)
     units->solve(unit, memory, solver_settings, settings.differentiable, results, solution_vectors());
   each_problem(unit, [&](std::size_t i) {
@@ -199,7 +200,7 @@ void CpuSolution::Impl::solve_unit(std::size_t unit, int worker, Solving& call,
       return !shared_singular && results.status[i] == static_cast<std::uint8_t>(status);
     };
     const bool done = ended(Status::kSolved) && !general->serves(i), blurred = done && is_blurred(i, results);
-    if (call.failed() || (done && !blurred)) return;
+    if (call.skips(i) || (done && !blurred)) return;
     GeneralBatch::Task task = task_of(i);
     if (blurred) {
       task.keep = Keep::kExact;
@@ -232,7 +233,7 @@ std::shared_ptr<Call> CpuSolution::solve(const Results& results, std::shared_ptr
   job.stages.push_back({impl->unit_count, [impl, call, results](std::size_t unit, int worker) {
                           Control* control = call->control.get();
                           if (control && control->cancelled) call->cancelled = true;
-                          if (call->failed()) return;
+                          if (call->skips(unit * impl->lanes())) return;
                           impl->solve_unit(unit, worker, *call, results);
                           std::size_t count = 0;
                           impl->each_problem(unit, [&](std::size_t) { ++count; });
@@ -250,6 +251,11 @@ std::shared_ptr<Call> CpuSolution::solve(const Results& results, std::shared_ptr
                           }
                         }});
   return std::make_shared<JobCall>(impl->threads_of, std::move(job), [call] { return call->outcome(); });
+}
+
+bool CpuSolution::start_vectors(BatchVectors& out) const {
+  out = impl_->solution_vectors();
+  return true;
 }
 
 const Shape& CpuSolution::shape() const { return impl_->layout.shape; }

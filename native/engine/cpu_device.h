@@ -13,7 +13,7 @@ namespace optnet {
 
 /// Use: create → load → solve → backward, backward, … Each step may be called from any thread, one step at a
 /// time (backward calls may overlap).
-class CpuSolution : public Solution {
+class CpuSolution : public Solution, public std::enable_shared_from_this<CpuSolution> {
  public:
   /// Chooses form and backend by shape and reserves memory, from `memory` if given. Fails with kMemory.
   /// `pool` may be null: then the calling thread does it all, and calls cannot be started.
@@ -33,6 +33,8 @@ class CpuSolution : public Solution {
 
   Failure backward(const Upstream& upstream, const Gradients& gradients, std::shared_ptr<Call>& out) override;
   Failure jvp(const Tangents& tangents, const SolutionTangents& out, std::shared_ptr<Call>& call) override;
+  std::shared_ptr<Solution> start_for_cpu() override { return shared_from_this(); }
+  bool start_vectors(BatchVectors& out) const override;
 
   const Shape& shape() const override;
   DType dtype() const override;

@@ -6,10 +6,13 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <vector>
 
 #include "engine/problem.h"
 
 namespace optnet {
+
+struct BatchVectors;
 
 /// Lets a caller watch a long call and end it early. Shared with the threads that work on it.
 struct Control {
@@ -52,6 +55,18 @@ class Solution {
   virtual Failure jvp(const Tangents&, const SolutionTangents&, std::shared_ptr<Call>&) {
     return {Failure::Code::kDevice, ' ', 0, 0, 0, 0, "derivatives along a direction are not computed here"};
   }
+
+  /// Why the CPU solved what a GPU was to solve: kUnserved, kNotConvex, or none.
+  virtual Failure unserved() const { return {}; }
+  /// Reads z, λ and ν from where they are kept, [batch, n], [batch, m] and [batch, q]. Requires what backward
+  /// does.
+  virtual Failure read_vectors(std::vector<double>&, std::vector<double>&, std::vector<double>&) {
+    return {Failure::Code::kDevice, ' ', 0, 0, 0, 0, "there are no vectors to read here"};
+  }
+  /// What the CPU can start from (see start_vectors); null where there is nothing.
+  virtual std::shared_ptr<Solution> start_for_cpu() { return nullptr; }
+  /// Points to vectors in host memory from which iterations may start; false where there are none.
+  virtual bool start_vectors(BatchVectors&) const { return false; }
 };
 
 class Device {

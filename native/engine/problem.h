@@ -37,7 +37,8 @@ struct Shape {
 /// One datum of the problem. `data` is null where it is absent (m = 0 or q = 0).
 /// `batched`: it has one value per problem; otherwise one value serves the whole batch.
 /// `on_device`: it lies in the memory of the GPU that solves, kept there by `owner` (or, without one, by the
-/// caller until the call has ended).
+/// caller until the call has ended). Of host memory, `owner` says that it stays as it is; without one, it is
+/// the caller's, to be copied at once.
 struct Datum {
   const void* data = nullptr;
   bool batched = false;
@@ -69,6 +70,7 @@ struct Settings {
   double smoothing = 0;        ///< > 0: differentiate where every λs is this, and not at the solution
   bool closest = false;        ///< an infeasible problem: solve the closest feasible one, h and b shifted
   std::shared_ptr<class Solution> warm_start = nullptr;  ///< of the same shape, on the same device
+  bool fallback = false;  ///< a GPU's: to fail with kUnserved where the CPU could do better (see fallback.h)
 };
 
 /// Which derivative a problem's `backward` computes. The numbers are those of `Derivative` in
@@ -100,7 +102,7 @@ struct Results {
   double* primal_residual = nullptr;  ///< max(‖Gz + s − h‖∞, ‖Az − b‖∞), from the data as given
   double* dual_residual = nullptr;    ///< ‖Qz + p + Gᵀλ + Aᵀν‖∞
   double* gap = nullptr;              ///< sᵀλ / m
-  bool on_device = false;             ///< z, lambda, nu and slack lie in the memory of the GPU that solves
+  bool on_device = false;             ///< all up to shift_b lie in the memory of the GPU that solves
 };
 
 /// Gradients of the loss with respect to the solution: [batch, n], [batch, m], [batch, q], and [batch] of the
@@ -113,7 +115,9 @@ struct Upstream {
   const void* dlambda_lb = nullptr;
   const void* dlambda_ub = nullptr;
   const void* dobjective = nullptr;
-  bool dz_on_device = false, dlambda_on_device = false, dnu_on_device = false;
+  // Which of them lie in the memory of the GPU that solved.
+  bool dz_on_device = false, dlambda_on_device = false, dnu_on_device = false, dlambda_gl_on_device = false,
+       dlambda_lb_on_device = false, dlambda_ub_on_device = false, dobjective_on_device = false;
 };
 
 /// Where gradients go, each in the shape its datum was given in (no batch: the sum over the batch); null: not
@@ -165,7 +169,8 @@ struct Failure {
     kNotConvex,
     kMemory,
     kCancelled,
-    kDevice
+    kDevice,
+    kUnserved  ///< a GPU cannot, and the CPU may
   };
   Code code = Code::kNone;
   char argument =
@@ -175,7 +180,8 @@ struct Failure {
   int row = 0, column = 0;
   std::size_t bytes = 0;  ///< kMemory: what was asked for
   std::string message =
-      {};  ///< kDevice: what happened; kMemory: whose, as "the memory of cuda:0", unless it is the machine's
+      {};  ///< kDevice: what happened; kUnserved: why, unless it is that problem `index` was not solved;
+           ///< kMemory: whose, as "the memory of cuda:0", unless it is the machine's
 
   explicit operator bool() const { return code != Code::kNone; }
 };

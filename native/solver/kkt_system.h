@@ -22,9 +22,7 @@ class KktSystem {
     dlambda = B::vector(scratch, d.m);
   }
 
-  // As of the last call of `residual`: absolute sizes, and Qz.
-  Real primal{Scalar(0)}, dual{Scalar(0)};
-  Real* Qz = nullptr;
+  Real* Qz = nullptr;  ///< as of the last call of `residual`
 
   OPTNET_FUNCTION Real residual(Real* r) { return residual(r, nullptr, Mask(false)); }
 
@@ -39,10 +37,8 @@ class KktSystem {
     });
     if (d.m > 0) add_term(data.G, x.lambda);
     if (d.q > 0) add_term(data.A, x.nu);
-    dual = b.max(d.n, [&](int j) { return abs(rz[j]); });
     Real error = b.max(d.n, [&](int j) { return abs(rz[j]) / (one + relative * size[j]); });
     Real total = b.sum(d.n, [&](int j) { return abs(rz[j]); });  // not finite if any is not, unlike a maximum
-    primal = zero;
     if (d.m > 0) {
       b.multiply(data.G, x.z, r);
       b.each(d.m, [&](int i) { r[i] = data.h[i] - r[i]; });
@@ -50,7 +46,6 @@ class KktSystem {
         b.each(d.m, [&](int i) { x.s[i] = select(active, select(weight[i] > zero, zero, r[i]), x.s[i]); });
       }
       b.each(d.m, [&](int i) { r[i] = r[i] - x.s[i]; });
-      primal = b.max(d.m, [&](int i) { return abs(r[i]); });
       error = max(error, b.max(d.m, [&](int i) {
         return abs(r[i]) / (min(one, data.G_norm[i]) + relative * max(abs(data.h[i]), x.s[i]));
       }));
@@ -59,13 +54,23 @@ class KktSystem {
     if (d.q > 0) {
       b.multiply(data.A, x.z, rnu);
       b.each(d.q, [&](int k) { rnu[k] = rnu[k] - data.b[k]; });
-      primal = max(primal, b.max(d.q, [&](int k) { return abs(rnu[k]); }));
       error = max(error, b.max(d.q, [&](int k) {
         return abs(rnu[k]) / (min(one, data.A_norm[k]) + relative * abs(data.b[k]));
       }));
       total = total + b.sum(d.q, [&](int k) { return abs(rnu[k]); });
     }
     return select(total < infinity, error, infinity);
+  }
+
+  /// ‖rz‖∞, and ‖(r, rν)‖∞, of what the last call of `residual` left there and in r.
+  OPTNET_FUNCTION Real dual() const {
+    return b.max(d.n, [&](int j) { return abs(rz[j]); });
+  }
+  OPTNET_FUNCTION Real primal(const Real* r) const {
+    Real size{Scalar(0)};
+    if (d.m > 0) size = b.max(d.m, [&](int i) { return abs(r[i]); });
+    if (d.q > 0) size = max(size, b.max(d.q, [&](int k) { return abs(rnu[k]); }));
+    return size;
   }
 
   OPTNET_FUNCTION void factor(const Real* w) { form.factor(b, data, w); }

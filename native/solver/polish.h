@@ -38,9 +38,9 @@ class Polish {
                          Iterate<B>& x, InteriorPointWork<B>& v, PolishState<B>& state)
       : b(backend), data(data), form(form), kkt(kkt), x(x), v(v), state(state), m(data.d.m), unit(v.t) {}
 
-  /// The weights of the first set of the problems in `mask`, whose iterates are the best that they have been
-  /// at.
-  OPTNET_FUNCTION const Real* begin(Mask mask) {
+  /// In v.w, the weights of the first set of the problems in `mask`, whose iterates are the best that they have
+  /// been at.
+  OPTNET_FUNCTION void begin(Mask mask) {
     state.tried = state.trying = mask;
     state.found = Mask(false);
     state.attempts = 0;
@@ -48,15 +48,14 @@ class Polish {
     state.rounding = select(mask, Real(Scalar(0)), state.rounding);
     form.row_units(b, data, unit);
     b.each(m, [&](int i) { v.w[i] = active_weight(i); });
-    return v.w;
   }
 
   /// With the matrix factored: solves, and accepts what proves to be a solution, its scaled residuals within
-  /// `limit`; with `only_exact`, only where the derivative is exact too. Returns the weights of the next
-  /// sets. Null: nothing is left to be tried, and what was not accepted is back at its iterate (in range
+  /// `limit`; with `only_exact`, only where the derivative is exact too. True: v.w has the weights of the next
+  /// sets. False: nothing is left to be tried, and what was not accepted is back at its iterate (in range
   /// space without z and ν). `error`: of the problems accepted now. `measured`: all are, and `kkt` holds what
   /// it measured of them.
-  OPTNET_LARGE_FUNCTION const Real* next(Real limit, bool only_exact, Real& error, bool& measured) {
+  OPTNET_LARGE_FUNCTION bool next(Real limit, bool only_exact, Real& error, bool& measured) {
     ++state.attempts;
     form.solve_active(b, x, v.w, state.trying);
     form.row_units(b, data, unit);
@@ -81,12 +80,12 @@ class Polish {
     state.exact = state.exact | (good & exact);
     const bool unchanged = end();
     measured = unchanged && all(state.accepted);
-    return nullptr;
+    return false;
   }
 
-  /// The derivative's weights: the active set's where the problem is solved on it, but √(λ/s) of the last
+  /// In v.w, the derivative's weights: the active set's where the problem is solved on it, but √(λ/s) of the last
   /// iterate for rows that are nearly weakly active, and for every row of the other problems.
-  OPTNET_LARGE_FUNCTION const Real* derivative_weights() {
+  OPTNET_LARGE_FUNCTION void derivative_weights() {
     const Real most(static_cast<Scalar>(kLargestWeight<Scalar>)),
         least(static_cast<Scalar>(1 / kLargestWeight<Scalar>));
     form.row_units(b, data, unit);
@@ -98,7 +97,6 @@ class Polish {
       const Real path = min(max(sqrt(lambda / s), least), most);
       v.w[i] = select(state.accepted & !is_weak(scale, i), active_weight(i), path);
     });
-    return v.w;
   }
 
  private:
@@ -138,9 +136,9 @@ class Polish {
     copy_where(b, again, m, v.best_s, x.s);
     state.bias = select(again, state.bias * Real(static_cast<Scalar>(kBias)), Real(Scalar(1)));
   }
-  OPTNET_FUNCTION const Real* next_set() {
+  OPTNET_FUNCTION bool next_set() {
     b.each(m, [&](int i) { v.w[i] = select(state.trying, active_weight(i), v.w[i]); });
-    return v.w;
+    return true;
   }
 
   /// z, ν and s of those that are tried, refined; returns their scaled residuals.

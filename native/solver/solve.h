@@ -119,32 +119,11 @@ class Solve {
 
   /// The weights of the next factorisation, or null where there is none.
   OPTNET_FUNCTION const Real* next() {
-    switch (state.stage) {
-      case Stage::kBegin: return begin();
-      case Stage::kStart:
-        work.form.end_begin(b, work.data, work.x, work.v);
-        return kKind == FormKind::kRangeSpace ? enter(Stage::kReduced) : enter(Stage::kFull);
-      case Stage::kReduced:
-        if constexpr (kKind == FormKind::kRangeSpace) {
-          typename Form::Reduced system{work.form, b, work.data, work.x};
-          return advance(method(system));
-        }
-        return nullptr;
-      case Stage::kFull:
-        if constexpr (kKind == FormKind::kFullKkt) {
-          work.kkt.answer(work.v.t);
-          auto last = method(work.kkt);
-          last.step();
-          return measure(last);
-        } else {
-          return advance(method(work.kkt));
-        }
-      case Stage::kPolish:
-        if constexpr (kPolishes) return end_attempt();
-        return nullptr;
-      case Stage::kDerivative: state.stage = Stage::kEnd; return nullptr;
-      default: return nullptr;
+    Turn turn = resume();
+    while (turn != Turn::kFactor && turn != Turn::kEnd) {
+      turn = turn == Turn::kMeasure ? measure() : turn == Turn::kStopped ? stopped() : settle();
     }
+    return turn == Turn::kFactor ? work.v.w : nullptr;
   }
 
   // A form that is solved outside too (FormKind::kFullKkt) needs it twice between two calls of `next`:
@@ -170,8 +149,8 @@ class Solve {
     report.gap = state.gap;
     report.solved = state.error <= Real(static_cast<Scalar>(settings.tolerance));
     report.iterations = state.progress.iterations;
-    report.primal = work.kkt.primal;
-    report.dual = work.kkt.dual;
+    report.primal = work.kkt.primal(work.v.r);
+    report.dual = work.kkt.dual();
     const Iterate<B>& x = work.x;
     report.exact = work.d.m > 0 ? state.polish.exact : typename B::Mask(true);
     report.rounding = select(state.polish.accepted, state.polish.rounding, Real(Scalar(0)));
@@ -200,6 +179,30 @@ class Solve {
   }
   OPTNET_FUNCTION static bool any(Mask mask) { return !all(!mask); }
 
+  // One step after the other, in a loop and none within another: the compiler for GPUs can size the stack of
+  // what calls itself no better than anybody, and makes room for none of it.
+
+  /// What `next` goes on with: the iterate is to be measured; the iterations have stopped; the end is to be
+  /// settled. Or what it returns: the weights, in work.v.w, or nothing.
+  enum class Turn { kMeasure, kStopped, kSettle, kFactor, kEnd };
+
+  /// With the factorisation made that was asked for last.
+  OPTNET_FUNCTION Turn resume() {
+    switch (state.stage) {
+      case Stage::kBegin: return begin();
+      case Stage::kStart:
+        work.form.end_begin(b, work.data, work.x, work.v);
+        return kKind == FormKind::kRangeSpace ? enter(Stage::kReduced) : enter(Stage::kFull);
+      case Stage::kReduced:
+      case Stage::kFull: return advance();
+      case Stage::kPolish:
+        if constexpr (kPolishes) return end_attempt();
+        return Turn::kEnd;
+      case Stage::kDerivative: state.stage = Stage::kEnd; return Turn::kEnd;
+      default: return Turn::kEnd;
+    }
+  }
+
   template <class System>
   OPTNET_FUNCTION InteriorPoint<B, System> method(System& system) {
     const bool refining = kKind == FormKind::kRangeSpace && state.stage == Stage::kFull;
@@ -215,43 +218,60 @@ class Solve {
             state.loop};
   }
 
-  OPTNET_FUNCTION const Real* begin() {
+  /// f of the method of this stage.
+  template <class F>
+  OPTNET_FUNCTION void with_method(F f) {
+    if constexpr (kKind == FormKind::kRangeSpace) {
+      if (state.stage == Stage::kReduced) {
+        typename Form::Reduced system{work.form, b, work.data, work.x};
+        return f(method(system));
+      }
+    }
+    f(method(work.kkt));
+  }
+
+  OPTNET_FUNCTION Turn begin() {
     if (work.d.m == 0 && kKind == FormKind::kRangeSpace) {
       state.progress.error = Real(Scalar(0));
       state.progress.done = Mask(true);
-      return settle();
+      return Turn::kSettle;
     }
     state.early = kPolishes && settings.polish && settings.tolerance < kEarlyTolerance;
     work.form.begin(b, work.data, work.x, work.v);
     state.stage = Stage::kStart;
-    return work.v.w;
+    return Turn::kFactor;
   }
 
   /// Starts the iterations of a stage.
-  OPTNET_FUNCTION const Real* enter(Stage stage) {
+  OPTNET_FUNCTION Turn enter(Stage stage) {
     state.stage = stage;
     state.loop = LoopState<B>{};
     state.loop.frozen = state.progress.done;
-    if constexpr (kKind == FormKind::kRangeSpace) {
-      if (stage == Stage::kReduced) {
-        typename Form::Reduced system{work.form, b, work.data, work.x};
-        return measure(method(system));
-      }
+    return Turn::kMeasure;
+  }
+
+  OPTNET_FUNCTION Turn advance() {
+    if constexpr (kKind == FormKind::kFullKkt) {
+      work.kkt.answer(work.v.t);
+      method(work.kkt).step();
+    } else {
+      state.kept = false;
+      with_method([](auto method) { method.advance(); });
     }
-    return measure(method(work.kkt));
+    return Turn::kMeasure;
   }
 
-  template <class Method>
-  OPTNET_FUNCTION const Real* advance(Method method) {
-    state.kept = false;
-    method.advance();
-    return measure(method);
+  OPTNET_FUNCTION Turn measure() {
+    Turn turn = Turn::kFactor;
+    with_method([&](auto method) {
+      if (method.measure()) return;
+      method.end();
+      turn = Turn::kStopped;
+    });
+    return turn;
   }
 
-  template <class Method>
-  OPTNET_FUNCTION const Real* measure(Method method) {
-    if (method.measure()) return work.v.w;
-    method.end();
+  OPTNET_LARGE_FUNCTION Turn stopped() {
     if constexpr (kPolishes) {
       const bool refined = kKind == FormKind::kRangeSpace && state.stage == Stage::kFull;
       if (settings.polish && !refined) {
@@ -260,14 +280,13 @@ class Solve {
         const Mask in_time = Mask(state.early) | !out_of_iterations();
         const Mask worth =
             ((near & in_time) | (state.progress.error <= tolerance())) & !state.polish.accepted;
-        if (any(worth)) {
-          state.stage = Stage::kPolish;
-          return polish().begin(worth);
-        }
-        return end_polish();
+        if (!any(worth)) return end_polish();
+        state.stage = Stage::kPolish;
+        polish().begin(worth);
+        return Turn::kFactor;
       }
     }
-    return settle();
+    return Turn::kSettle;
   }
 
   // ---- on the active set ----
@@ -276,14 +295,14 @@ class Solve {
     return {b, work.data, work.form, work.kkt, work.x, work.v, state.polish};
   }
 
-  OPTNET_FUNCTION const Real* end_attempt() {
+  OPTNET_FUNCTION Turn end_attempt() {
     state.kept = true;
-    const Real* weights = polish().next(tolerance(), state.early, state.error, state.measured);
-    return weights ? weights : end_polish();
+    const bool again = polish().next(tolerance(), state.early, state.error, state.measured);
+    return again ? Turn::kFactor : end_polish();
   }
 
   /// What was not solved early goes on with the iterations.
-  OPTNET_FUNCTION const Real* end_polish() {
+  OPTNET_FUNCTION Turn end_polish() {
     if (state.early && !all(state.polish.accepted)) {
       state.early = false;
       Progress<B>& progress = state.progress;
@@ -291,14 +310,14 @@ class Solve {
                       !(progress.error <= Real(static_cast<Scalar>(kEarlyTolerance)));
       return enter(kKind == FormKind::kRangeSpace ? Stage::kReduced : Stage::kFull);
     }
-    return settle();
+    return Turn::kSettle;
   }
 
   // ---- the end ----
 
   /// z and ν of the reduced problem, and what is measured from the data as given. Round-off in the reduction
   /// may have kept the residuals of the data above the tolerance: then they are what to go on with.
-  OPTNET_FUNCTION const Real* settle() {
+  OPTNET_LARGE_FUNCTION Turn settle() {
     if constexpr (kKind == FormKind::kRangeSpace) {
       if (state.stage != Stage::kFull && !state.measured) {
         const Mask polished = state.polish.accepted;
@@ -321,16 +340,19 @@ class Solve {
   }
 
   /// The factor for `adjoint`.
-  OPTNET_FUNCTION const Real* derivative() {
+  OPTNET_FUNCTION Turn derivative() {
     state.stage = Stage::kEnd;
-    if (kKind == FormKind::kFullKkt || !differentiable || work.d.m == 0) return nullptr;
-    if (state.kept && all(state.polish.exact)) return nullptr;
+    if (kKind == FormKind::kFullKkt || !differentiable || work.d.m == 0) return Turn::kEnd;
+    if (state.kept && all(state.polish.exact)) return Turn::kEnd;
     state.stage = Stage::kDerivative;
     if constexpr (kPolishes) {
-      if (settings.polish) return polish().derivative_weights();
+      if (settings.polish) {
+        polish().derivative_weights();
+        return Turn::kFactor;
+      }
     }
     end_weights(b, work);
-    return work.v.w;
+    return Turn::kFactor;
   }
 
   /// Measures the iterate from the data as given.
@@ -372,6 +394,18 @@ OPTNET_LARGE_FUNCTION void adjoint(const B& b, const Workplace<B, kKind>& work, 
   b.each(work.d.m, [&](int i) { lambda[i] = -lambda[i]; });
   b.each(work.d.q, [&](int k) { nu[k] = -nu[k]; });
   work.form.solve_kkt_end(b, work.data, z, lambda, nu, dlambda);
+}
+
+/// Whether the adjoint of a form may need `refined_adjoint`.
+template <class B, FormKind kKind>
+constexpr bool kRefinesAdjoint = kKind == FormKind::kRangeSpace && sizeof(typename B::Scalar) == 8;
+
+/// … and for which problems of n variables it does, by what Report::rounding says of the factors.
+template <class B>
+OPTNET_FUNCTION typename B::Mask is_coarse(typename B::Real rounding, int n) {
+  // Long sums lose more than what the refinement of the solution has shown.
+  const double longer = n > 100 ? 100.0 / n : 1.0;
+  return rounding > typename B::Real(static_cast<typename B::Scalar>(kRefineAdjointAbove * longer));
 }
 
 /// The same, for problems in `which` refined once against the data, which must still be there: range space

@@ -12,6 +12,8 @@ const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 const { parseArgs } = require('node:util');
+const { setup } = require('../setup.cjs');
+const { build, longStep } = require('../setup/progress.cjs');
 const { root, run, SetupError, step } = require('../setup/run.cjs');
 
 const shapes = [
@@ -23,27 +25,20 @@ const shapes = [
   { n: 500, m: 500, q: 0, batch: 8 },
   { n: 50, m: 0, q: 0, batch: 512, box: true },
 ];
-const build = path.join(root, '.cache', 'bench');
+const buildFolder = path.join(root, '.cache', 'bench');
 
-function buildBench(instructionSet) {
-  step('Building the benchmark', () => {
+async function buildBench(instructionSet) {
+  await longStep('Building the benchmark', async (progress) => {
     const options = [
       '-DCMAKE_BUILD_TYPE=Release',
       '-DOPTNET_BENCH=ON',
       '-DOPTNET_CUDA=OFF', // it measures the CPU
       `-DOPTNET_INSTRUCTION_SETS=${instructionSet}`,
     ];
-    run('cmake', ['-S', '.', '-B', build, ...options]);
-    run('cmake', [
-      '--build',
-      build,
-      '--parallel',
-      os.availableParallelism().toString(),
-      '--target',
-      'optnet_bench',
-    ]);
+    run('cmake', ['-S', '.', '-B', buildFolder, ...options]);
+    await build(buildFolder, ['--target', 'optnet_bench'], progress);
   });
-  return path.join(build, 'scripts', 'bench', 'native', 'optnet_bench');
+  return path.join(buildFolder, 'scripts', 'bench', 'native', 'optnet_bench');
 }
 
 function buildPrototype(folder, instructionSet) {
@@ -53,7 +48,7 @@ function buildPrototype(folder, instructionSet) {
   }[instructionSet];
   if (target === undefined)
     throw new SetupError(`The prototype needs AVX2; this machine runs ${instructionSet}.`);
-  const executable = path.join(build, 'prototype');
+  const executable = path.join(buildFolder, 'prototype');
   const flags = ['-O3', '-std=c++20', ...target, '-mtune=znver3', '-ffp-contract=fast', '-fno-math-errno'];
   step('Building the prototype', () =>
     run('g++', [...flags, path.join(path.resolve(folder), 'main.cpp'), '-o', executable]),
@@ -187,7 +182,7 @@ function besideQpth({ data, seconds, folder, qpth, pythonPath }) {
   );
 }
 
-function main() {
+async function main() {
   const { values } = parseArgs({
     options: {
       quick: { type: 'boolean' },
@@ -196,8 +191,9 @@ function main() {
       'python-path': { type: 'string' },
     },
   });
+  await setup({ here: true });
   const { instructionSet } = require('optnet').devices()[0];
-  const bench = buildBench(instructionSet);
+  const bench = await buildBench(instructionSet);
   const prototype = values.prototype && buildPrototype(values.prototype, instructionSet);
   const indices = prototype ? prototypeIndices(prototype) : new Map();
   const [count, seconds] = values.quick ? [3, 0.15] : [7, 0.4];
@@ -230,10 +226,8 @@ function main() {
   }
 }
 
-try {
-  main();
-} catch (error) {
+main().catch((error) => {
   if (!(error instanceof SetupError)) throw error;
   process.stderr.write(`${error.message}\n`);
   process.exitCode = 1;
-}
+});

@@ -21,17 +21,30 @@ function document({ compiler, numbers, kernels, plans }) {
       ...targets.map((target) => registers(own.find((one) => one.target === target))),
     ];
   };
+  const length = (kernel) => [
+    `\`${kernel}\``,
+    ...targets.map(
+      (target) => found.find((one) => one.kernel === kernel && one.target === target)?.instructions ?? '–',
+    ),
+  ];
   return [
     '# GPU kernels',
     '',
     `Written by \`node scripts/cuda/resources.cjs\`, from what ptxas of CUDA ${compiler} says and what the planner decides. \`npm test\``,
-    'compares what it compiles with `gpu-kernels.json`: a kernel that spills or takes more registers than written down fails it.',
+    'compares what it compiles with `gpu-kernels.json`: a kernel that takes more than written down fails it, and so does one whose',
+    'stack is smaller than what its deepest path of calls takes, by its machine code (`node scripts/cuda/stack.cjs`).',
     '',
     '## Registers a thread',
     '',
     'A multiprocessor has 65,536. After a “+”, bytes of stack, which is in local memory; “s”, bytes of it that are spills.',
     '',
     table(['kernel', 'static shared memory', ...targets], Object.keys(kernels).map(row)),
+    '',
+    '## Instructions a kernel',
+    '',
+    'Each has 16 bytes.',
+    '',
+    table(['kernel', ...targets], Object.keys(kernels).map(length)),
     '',
     spilling.length === 0 ? 'No kernel spills.' : `${spilling.length} of ${found.length} spill.`,
     '',

@@ -27,17 +27,25 @@ function parse(output) {
     });
 }
 
+/** The object files with kernels of a build folder; none where it has no CUDA backend. */
+function objectsOf(build) {
+  const objects = path.resolve(root, build, 'CMakeFiles', 'optnet_cuda.dir', 'native', 'cuda');
+  if (!fs.existsSync(objects)) return [];
+  return (
+    fs
+      .readdirSync(objects)
+      .filter((file) => /\.cu\.o(bj)?$/.test(file) && fs.existsSync(path.join(objects, `${file}.ptxas`)))
+      // Of a source that is gone, they stay.
+      .filter((file) => fs.existsSync(path.join(root, 'native', 'cuda', file.replace(/\.o(bj)?$/, ''))))
+      .map((file) => path.join(objects, file))
+  );
+}
+
 /** The kernels that a build folder holds, by readable name and target. Undefined where it has no CUDA backend. */
 function kernelsOf(build) {
-  const objects = path.resolve(root, build, 'CMakeFiles', 'optnet_cuda.dir', 'native', 'cuda');
-  if (!fs.existsSync(objects)) return undefined;
-  const logs = fs
-    .readdirSync(objects)
-    .filter((file) => file.endsWith('.ptxas'))
-    // Of a source that is gone, the log stays.
-    .filter((file) => fs.existsSync(path.join(root, 'native', 'cuda', file.replace(/\.o(bj)?\.ptxas$/, ''))));
+  const logs = objectsOf(build).map((file) => `${file}.ptxas`);
   if (logs.length === 0) return undefined;
-  const kernels = logs.flatMap((file) => parse(fs.readFileSync(path.join(objects, file), 'utf8')));
+  const kernels = logs.flatMap((file) => parse(fs.readFileSync(file, 'utf8')));
   const names = demangle(kernels.map(({ symbol }) => symbol));
   return kernels
     .map((kernel, i) => ({ ...kernel, kernel: readable(names[i]) }))
@@ -79,4 +87,4 @@ function compilerOf(build) {
   return file && /CMAKE_CUDA_COMPILER_VERSION "(.+?)"/.exec(fs.readFileSync(file, 'utf8'))?.[1];
 }
 
-module.exports = { compilerOf, kernelsOf, parse, readable };
+module.exports = { compilerOf, demangle, kernelsOf, objectsOf, parse, readable };

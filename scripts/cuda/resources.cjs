@@ -1,10 +1,10 @@
 'use strict';
-// What each GPU kernel takes of each GPU: registers, spills, stack and shared memory.
+// What each GPU kernel takes of each GPU: registers, spills, stack and shared memory, and how long its code is.
 //   node scripts/cuda/resources.cjs            compiles all kernels for all targets (minutes), and writes down what they
 //                                              take: docs/gpu-kernels.json, to compare with, docs/gpu-kernels.md, to read
 //   node scripts/cuda/resources.cjs --from build        writes down what a build has, and leaves other targets as they were
 //   node scripts/cuda/resources.cjs --check build       compares a build with what is written down; prints, as JSON, how
-//                                                       many kernels, and which have grown
+//                                                       many kernels, which have grown, and whose stack is too small
 // --allow-spills    writes down spills too
 const { execFileSync } = require('node:child_process');
 const fs = require('node:fs');
@@ -13,25 +13,46 @@ const path = require('node:path');
 const { parseArgs } = require('node:util');
 const { root, run, SetupError, step } = require('../setup/run.cjs');
 const { ensureCudaHeaders } = require('../setup/cuda.cjs');
-const { compilerOf, kernelsOf } = require('./ptxas.cjs');
+const { ensureDisassembler, findDisassembler } = require('./disassembler.cjs');
 const { document } = require('./document.cjs');
+const { compilerOf, kernelsOf } = require('./ptxas.cjs');
+const { overflow, stacks } = require('./stack.cjs');
 
 const BUDGET = path.join(root, 'docs', 'gpu-kernels.json');
 const DOCUMENT = path.join(root, 'docs', 'gpu-kernels.md');
 const ALL_TARGETS = path.join('.cache', 'cuda-all');
-const NUMBERS = ['registers', 'spillStores', 'spillLoads', 'stack', 'shared'];
+const NUMBERS = ['registers', 'spillStores', 'spillLoads', 'stack', 'shared', 'instructions'];
 
-/** { checked, compiler, grown }: kernels compared, and one sentence for each that takes more than is written down. */
+/**
+ * { checked, grown, disassembled, overflowing }: kernels compared, and a sentence for each that takes more than is
+ * written down; kernels whose machine code was read, and a sentence for each whose stack is too small.
+ */
 function check(build) {
-  const kernels = kernelsOf(build);
-  if (!kernels) return { checked: 0, compiler: null, grown: [] };
-  const compiler = compilerOf(build);
-  const budget = readBudget();
+  const { kernels, code } = measured(build);
+  const { compiler, kernels: allowed } = readBudget();
   // Other versions allocate registers differently, and that is nobody's fault here.
-  if (budget.compiler !== undefined && compiler !== budget.compiler)
-    return { checked: 0, compiler, grown: [] };
-  const grown = kernels.flatMap((found) => excess(found, budget.kernels[found.kernel]?.[found.target]));
-  return { checked: kernels.length, compiler, grown };
+  const same = kernels.length > 0 && (compiler === undefined || compilerOf(build) === compiler);
+  const compared = same ? kernels : [];
+  return {
+    checked: compared.length,
+    grown: compared.flatMap((found) => excess(found, allowed[found.kernel]?.[found.target])),
+    disassembled: code.length,
+    overflowing: code.map(overflow).filter(Boolean),
+  };
+}
+
+/** What ptxas said of a build's kernels, and what their machine code shows, as far as it can be read here. */
+function measured(build) {
+  const kernels = kernelsOf(build) ?? [];
+  const code = findDisassembler() === undefined ? [] : stacks([build]);
+  const instructions = new Map(code.map((one) => [`${one.kernel} ${one.target}`, one.instructions]));
+  return {
+    kernels: kernels.map((one) => ({
+      ...one,
+      instructions: instructions.get(`${one.kernel} ${one.target}`),
+    })),
+    code,
+  };
 }
 
 function excess({ kernel, target, ...found }, allowed) {
@@ -42,9 +63,12 @@ function excess({ kernel, target, ...found }, allowed) {
 }
 
 function record(build, { allowSpills }) {
+  ensureDisassembler();
   const compiler = compilerOf(build);
-  const kernels = kernelsOf(build);
-  if (!kernels) throw new SetupError(`${build} has no GPU kernels.`);
+  const { kernels, code } = measured(build);
+  if (code.length === 0) throw new SetupError(`${build} has no GPU kernels.`);
+  const [overflowing] = code.map(overflow).filter(Boolean);
+  if (overflowing !== undefined) throw new SetupError(`Nothing was written down: ${overflowing}`);
   const spilling = kernels.filter(({ spillStores, spillLoads }) => spillStores + spillLoads > 0);
   for (const { kernel, target, spillStores, spillLoads } of spilling) {
     process.stderr.write(

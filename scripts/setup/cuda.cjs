@@ -10,6 +10,9 @@ const { root, SetupError, probe, run, step } = require('./run.cjs');
 const HEADERS = { cuda: '13.', packages: ['nvidia-cublas==13.1.1.3', 'nvidia-cusolver==12.0.4.66'] };
 const HEADERS_FOLDER = path.join(root, '.cache', 'cuda-headers');
 
+/** The words for a build that is to have none. */
+const NO_CUDA = 'no CUDA (OFF)';
+
 /** Where there is no GPU to ask: what a build without any still compiles, to see that it compiles. */
 const DEFAULT_ARCHITECTURE = '90';
 
@@ -45,26 +48,42 @@ function ensureCudaHeaders() {
   }
 }
 
-/** What a build for CUDA depends on. */
+/** What a build for CUDA depends on, in words. */
 function cudaVersions() {
   const version = nvccVersion();
-  if (version === undefined || wanted() === 'OFF') return [`no CUDA (${wanted()})`];
-  return [`CUDA ${version}`, wanted(), headersFound() ? 'headers' : 'no headers', architectures()];
+  if (wanted() === 'OFF') return NO_CUDA;
+  if (version === undefined) return `no CUDA (${wanted()})`;
+  return [`CUDA ${version}`, wanted(), headersFound() ? 'headers' : 'no headers', architectures()].join(', ');
 }
+
+/** Whether what is built for CUDA could run here, or somebody has said what to build. */
+function cudaServes() {
+  const { OPTNET_CUDA, OPTNET_CUDA_ARCHITECTURES } = process.env;
+  return Boolean(OPTNET_CUDA || OPTNET_CUDA_ARCHITECTURES) || capabilities().length > 0;
+}
+
+/** Whether CUDA would be built, if it were asked for. */
+const hasCudaCompiler = () => nvccVersion() !== undefined;
 
 function cudaOptions() {
   return [`--CDOPTNET_CUDA=${wanted()}`, `--CDOPTNET_CUDA_ARCHITECTURES=${architectures()}`];
 }
 
-const wanted = () => process.env.OPTNET_CUDA ?? 'AUTO';
+const wanted = () => process.env.OPTNET_CUDA || 'AUTO';
 
 /** A build for use here: the GPUs that are here, and no others. Kernels take long to compile. */
 function architectures() {
   if (process.env.OPTNET_CUDA_ARCHITECTURES) return process.env.OPTNET_CUDA_ARCHITECTURES;
-  const found = probe('nvidia-smi', ['--query-gpu=compute_cap', '--format=csv,noheader'])?.match(/\d+\.\d+/g);
-  return found
-    ? [...new Set(found)].map((capability) => capability.replace('.', '')).join(';')
-    : DEFAULT_ARCHITECTURE;
+  const found = capabilities().map((capability) => capability.replace('.', ''));
+  return found.join(';') || DEFAULT_ARCHITECTURE;
+}
+
+/** The compute capabilities of the GPUs that are here. */
+let found;
+function capabilities() {
+  found ??=
+    probe('nvidia-smi', ['--query-gpu=compute_cap', '--format=csv,noheader'])?.match(/\d+\.\d+/g) ?? [];
+  return [...new Set(found)];
 }
 
 /** Looks where cmake/cuda.cmake looks. */
@@ -99,4 +118,4 @@ function nvcc() {
   return compiler;
 }
 
-module.exports = { cudaOptions, cudaVersions, ensureCudaHeaders };
+module.exports = { NO_CUDA, cudaServes, cudaOptions, cudaVersions, ensureCudaHeaders, hasCudaCompiler };

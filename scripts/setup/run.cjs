@@ -36,8 +36,13 @@ function run(command, args, options = {}) {
   // Ctrl-C reaches the tool too. It is not a failure to report.
   if (result.signal === 'SIGINT') process.exit(128 + os.constants.signals.SIGINT);
   if (result.status === 0) return result.stdout;
-  const output = result.error ? result.error.message : `${result.stdout}${result.stderr}`.trim();
-  throw new SetupError(`${output}\n\nThis failed: ${[path.basename(command), ...args].join(' ')}`);
+  throw failure(command, args, result.error ? result.error.message : `${result.stdout}${result.stderr}`);
+}
+
+/** The error of a tool that failed, and said this. */
+function failure(command, args, output) {
+  const ran = [path.basename(command), ...args].join(' ');
+  return new SetupError(`${output.trim()}\n\nThis failed: ${ran}`);
 }
 
 /** The output of a tool, or undefined where it is missing or fails. */
@@ -51,4 +56,4 @@ function runPackage(script, args, options) {
   return run(process.execPath, [path.join(root, 'node_modules', script), ...args], options);
 }
 
-module.exports = { root, SetupError, step, run, probe, runPackage };
+module.exports = { failure, root, SetupError, step, run, probe, runPackage };

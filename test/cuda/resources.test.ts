@@ -1,5 +1,9 @@
-// What the GPU kernels take, as ptxas says it, against what is written down in docs/gpu-kernels.json.
-import { execFileSync } from 'node:child_process';
+// What the GPU kernels take, as ptxas says it, against what is written down in docs/gpu-kernels.json; and whether their
+// stack is as deep as their calls go, as their machine code says it.
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 
 import { root } from '../support/node.js';
 
@@ -8,8 +12,9 @@ const script = (program: string) =>
 
 interface Outcome {
   checked: number;
-  compiler: string | null;
   grown: string[];
+  disassembled: number;
+  overflowing: string[];
 }
 
 const checked = JSON.parse(
@@ -22,6 +27,45 @@ const checked = JSON.parse(
 // A build without CUDA has none, and another compiler allocates registers differently.
 (checked.checked > 0 ? it : it.skip)('no kernel spills or takes more registers than is written down', () => {
   expect(checked.grown).toEqual([]);
+});
+
+// Nor is there a disassembler everywhere.
+(checked.disassembled > 0 ? it : it.skip)('no kernel has less stack than its calls take', () => {
+  expect(checked.overflowing).toEqual([]);
+});
+
+const nvcc = process.env.CUDACXX ?? '/usr/local/cuda/bin/nvcc';
+const compiles = checked.disassembled > 0 && spawnSync(nvcc, ['--version']).status === 0;
+const targets = ['sm_75', 'sm_80', 'sm_90', 'sm_100', 'sm_120'];
+
+(compiles ? describe : describe.skip)('of functions that are not inlined', () => {
+  let folder: string;
+  beforeAll(() => {
+    folder = mkdtempSync(path.join(tmpdir(), 'optnet-stack-'));
+  });
+  afterAll(() => {
+    rmSync(folder, { recursive: true });
+  });
+
+  it.each(targets)(
+    'the stack of a chain has room, that of a circle and of pointers has none: %s',
+    (target) => {
+      const cubin = path.join(folder, `${target}.cubin`);
+      execFileSync(nvcc, [`-arch=${target}`, '-cubin', path.join(__dirname, 'stack.cu'), '-o', cubin]);
+      const program = `
+      const { overflow, stacks } = require('./scripts/cuda/stack.cjs');
+      const found = stacks([${JSON.stringify(cubin)}]);
+      console.log(JSON.stringify(Object.fromEntries(found.map((one) => [one.kernel, [one.deepest, overflow(one) ?? null]]))));`;
+      const found = script(program) as Record<string, [number | null, string | null]>;
+      const [deepest, wrong] = found.chain!;
+      expect(deepest).toBeGreaterThanOrEqual((64 + 128) * 4);
+      expect(wrong).toBeNull();
+      expect(found.circle![1]).toMatch(
+        /^circle for sm_\d+ has \d+ bytes of stack and takes a stack that nobody can size: circle → /,
+      );
+      expect(found.pointers![1]).toMatch(/nobody can size: pointers → pointer$/);
+    },
+  );
 });
 
 it('reads what ptxas says', () => {

@@ -810,5 +810,6 @@ int main() {
   a_lost_device_is_an_error_of_every_call_that_needs_it();
   memory_is_used_again();
   devices_say_why_they_cannot_be_used();
+  CHECK(emulation::unwritten_sent() == 0);  // by any of these
   return test::result();
 }

@@ -2,6 +2,7 @@
 #include <atomic>
 #include <cmath>
 #include <condition_variable>
+#include <cstring>
 #include <mutex>
 #include <sstream>
 #include <thread>
@@ -349,7 +350,16 @@ void memory_is_accounted_for() {
   CHECK(cudaMemGetInfo(&free_before, &total) == cudaSuccess);
   auto* const data = allocate<unsigned char>(1000);
   CHECK(reinterpret_cast<std::uintptr_t>(data) % 256 == 0);
-  CHECK(data[0] == 0xff && data[999] == 0xff);
+  double number = 0;
+  std::memcpy(&number, data + 992, sizeof number);
+  CHECK(std::isnan(number));
+  const std::size_t sent = emulation::unwritten_sent();
+  unsigned char copy[1000];
+  std::memset(data, 1, 996);
+  CHECK(cudaMemcpy(copy, data, 996, cudaMemcpyDeviceToHost) == cudaSuccess);
+  CHECK(emulation::unwritten_sent() == sent);
+  CHECK(cudaMemcpy(copy, data, 1000, cudaMemcpyDeviceToHost) == cudaSuccess);
+  CHECK(emulation::unwritten_sent() == sent + 1);
   CHECK(cudaMemGetInfo(&free_after, &total) == cudaSuccess);
   CHECK(free_before - free_after == 1000);
   void* pinned = nullptr;

@@ -101,6 +101,19 @@ void agree_with_the_cpu() {
   }
 }
 
+void refine_adjoints() {
+  for (const Case& c : {Case{2, 12, 8, 4}, Case{1, 40, 30, 10}}) {
+    for (const Precision precision : {Precision::kDouble, Precision::kMixed}) {
+      GeneratedBatch batch(c.batch, c.n, c.m, c.q, 3);
+      squeeze(batch, 4);
+      const Problem problem = batch.problem();
+      const cuda::Plan plan = cuda::make_plan(problem.shape, {}, precision, kHopper);
+      KernelsRun<double> run(cuda::fused_kernels(precision), problem, plan, {1e-8, 50});
+      check_refinement(problem, run);
+    }
+  }
+}
+
 /// R outside of shared memory, and strips of a few rows, where shared memory is scarce.
 void agree_where_shared_memory_is_scarce() {
   const cuda::Limits scarce{std::size_t{48} << 10, 64};
@@ -164,6 +177,7 @@ void drop_dependent_equalities() {
 
 int main() {
   agree_with_the_cpu();
+  refine_adjoints();
   agree_where_shared_memory_is_scarce();
   do_not_depend_on_the_batch();
   name_an_indefinite_problem();

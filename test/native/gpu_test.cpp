@@ -1,6 +1,8 @@
 // A GPU against the CPU: the same problems, the same solutions and gradients, by every tier of kernels that
 // takes them.
-//   gpu_test [--short]      --short: little enough for a checker that is a hundred times slower
+//   gpu_test [--short | --least] [--precision double|mixed|single]
+// --short: little enough for a checker that is a hundred times slower; --least: for one that is slower still,
+// each kernel of the three tiers once or twice.
 // Without a GPU it says why, and is skipped.
 #include <algorithm>
 #include <cmath>
@@ -20,6 +22,15 @@ namespace {
 struct Case {
   int n, m, q;
   std::size_t batch;
+};
+
+/// How much is tested.
+struct Extent {
+  std::vector<Case> cases = {{10, 10, 0, 300}, {32, 64, 8, 100}, {64, 64, 40, 20}, {100, 100, 0, 20},
+                             {8, 60, 2, 20},   {20, 0, 5, 20},   {250, 200, 10, 4}};
+  /// An empty one leaves the choice to the planner.
+  std::vector<const char*> tiers = {"", "block", "library"};
+  std::string precision;  ///< empty: all
 };
 
 /// A solution and the gradients of Σz + Σλ + Σν, in double whatever the arithmetic.
@@ -168,10 +179,35 @@ void agree(Device& gpu, Device& cpu, const Case& c, bool shared, Precision preci
   CHECK(gradients <= (single ? 5e-2 : 1e-6));
 }
 
+bool parse(int argc, char** argv, Extent& extent) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string argument = argv[i];
+    if (argument == "--short") {
+      extent.cases = {{5, 6, 0, 5}, {9, 12, 3, 3}, {40, 36, 4, 2}};
+    } else if (argument == "--least") {
+      extent.cases = {{5, 6, 0, 2}, {40, 36, 4, 1}};
+      extent.tiers = {"", "library"};
+    } else if (argument == "--precision" && i + 1 < argc) {
+      extent.precision = argv[++i];
+    } else {
+      return false;
+    }
+  }
+  const char* const known[] = {"", "double", "mixed", "single"};
+  return std::find(std::begin(known), std::end(known), extent.precision) != std::end(known);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  const bool brief = argc > 1 && std::strcmp(argv[1], "--short") == 0;
+  Extent extent;
+  if (!parse(argc, argv, extent)) {
+    std::fprintf(stderr, "gpu_test [--short | --least] [--precision double|mixed|single]\n");
+    return 2;
+  }
+  const auto asked = [&](const char* precision) {
+    return extent.precision.empty() || extent.precision == precision;
+  };
   ThreadPool pool;
   std::shared_ptr<cuda::CudaDevice> gpu;
   if (const Failure failure = cuda::CudaDevice::create(0, pool, gpu)) {
@@ -179,18 +215,13 @@ int main(int argc, char** argv) {
     return 77;
   }
   CpuDevice cpu(pool);
-  const std::vector<Case> cases =
-      brief ? std::vector<Case>{{5, 6, 0, 5}, {9, 12, 3, 3}, {40, 36, 4, 2}}
-            : std::vector<Case>{{10, 10, 0, 300}, {32, 64, 8, 100}, {64, 64, 40, 20}, {100, 100, 0, 20},
-                                {8, 60, 2, 20},   {20, 0, 5, 20},   {250, 200, 10, 4}};
-  // The planner reads it; an empty one leaves the choice to it.
-  for (const char* tier : {"", "block", "library"}) {
-    setenv("OPTNET_CUDA_TIER", tier, 1);
-    for (const Case& c : cases) {
+  for (const char* tier : extent.tiers) {
+    setenv("OPTNET_CUDA_TIER", tier, 1);  // the planner reads it
+    for (const Case& c : extent.cases) {
       for (const bool shared : {false, true}) {
-        agree<double>(*gpu, cpu, c, shared, Precision::kDouble);
-        agree<double>(*gpu, cpu, c, shared, Precision::kMixed);
-        agree<float>(*gpu, cpu, c, shared, Precision::kSingle);
+        if (asked("double")) agree<double>(*gpu, cpu, c, shared, Precision::kDouble);
+        if (asked("mixed")) agree<double>(*gpu, cpu, c, shared, Precision::kMixed);
+        if (asked("single")) agree<float>(*gpu, cpu, c, shared, Precision::kSingle);
       }
     }
   }

@@ -98,13 +98,17 @@ class KernelsRun {
     if (error == cudaSuccess) error = kernels_.solve(plan, a, nullptr);
   }
 
-  void adjoint(const DeviceVector<T>& gz, const DeviceVector<T>& glambda, const DeviceVector<T>& gnu) {
+  /// `refined`: with the data, which range space needs for nothing else.
+  void adjoint(const DeviceVector<T>& gz, const DeviceVector<T>& glambda, const DeviceVector<T>& gnu,
+               bool refined = true) {
     const auto at = [](const DeviceVector<T>& v) { return v.empty() ? nullptr : v.data(); };
     cuda::AdjointArguments a;
     a.batch = static_cast<int>(batch_);
-    a.Q = Q_;
-    a.G = G_;
-    a.A = A_;
+    if (refined) {
+      a.Q = Q_;
+      a.G = G_;
+      a.A = A_;
+    }
     a.shared = shared_.data();
     a.kept = kept_.data();
     a.workspace = workspace_.data();

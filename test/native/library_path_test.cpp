@@ -124,6 +124,14 @@ void agrees_with_the_cpu() {
   compare<double>({1, 34, 40, 33}, Precision::kDouble, "double");  // E in two blocks
 }
 
+void refines_adjoints() {
+  GeneratedBatch batch(2, 20, 12, 5, 3);
+  squeeze(batch, 4);
+  const Problem problem = batch.problem();
+  KernelsRun<double> run(kernels(), problem, plan_of(problem), {1e-8, 50});
+  check_refinement(problem, run);
+}
+
 void agrees_whatever_is_shared() {
   for (int sharing = 1; sharing < 8; ++sharing) {
     compare_all({3, 9, 11, 4, sharing});
@@ -361,6 +369,7 @@ void turns_statuses_into_errors() {
 
 int main() {
   agrees_with_the_cpu();
+  refines_adjoints();
   agrees_whatever_is_shared();
   does_not_depend_on_the_batch();
   gives_the_libraries_whole_groups();

@@ -57,6 +57,49 @@ inline double difference(const std::vector<double>& a, const std::vector<double>
   return worst / size;
 }
 
+/// What A dz leaves of zero, relative to its terms: the largest of a batch. Of gν = 0 it is the third of the
+/// adjoint's equations, whatever the active set.
+inline double left_of_equalities(const Problem& problem, const std::vector<double>& dz) {
+  const auto [batch, n, m, q] = problem.shape;
+  const auto* A = static_cast<const double*>(problem.A.data);
+  double worst = 0;
+  for (std::size_t row = 0; row < batch * static_cast<std::size_t>(q); ++row) {
+    const double* at = dz.data() + row / static_cast<std::size_t>(q) * static_cast<std::size_t>(n);
+    double sum = 0, terms = 0;
+    for (int j = 0; j < n; ++j) {
+      const double product = A[row * static_cast<std::size_t>(n) + static_cast<std::size_t>(j)] * at[j];
+      sum += product;
+      terms += std::fabs(product);
+    }
+    worst = std::max(worst, std::fabs(sum) / terms);
+  }
+  return worst;
+}
+
+/// Makes Q worse conditioned by so many orders of magnitude, squared.
+inline void squeeze(GeneratedBatch& batch, double orders) {
+  const auto n = static_cast<std::size_t>(batch.shape.n);
+  const auto scale = [&](std::size_t j) {
+    return std::pow(10, -orders * static_cast<double>(j) / static_cast<double>(n - 1));
+  };
+  for (std::size_t i = 0; i < batch.Q.size(); ++i) batch.Q[i] *= scale(i % n) * scale(i / n % n);
+}
+
+/// The adjoint of a badly conditioned batch is refined from the data, and would not be right without.
+template <class Run>
+void check_refinement(const Problem& problem, Run& run) {
+  for (const auto status : run.status) CHECK(status == 0);
+  auto gz = run.z;
+  for (std::size_t i = 0; i < gz.size(); ++i) gz[i] = std::sin(static_cast<double>(i) + 1);
+  run.adjoint(gz, {}, {}, false);
+  const double before = left_of_equalities(problem, wide(run.dz));
+  run.adjoint(gz, {}, {});
+  const double after = left_of_equalities(problem, wide(run.dz));
+  CHECK(before > 1e-12);
+  CHECK(after < 1e-14);
+  if (!(before > 1e-12 && after < 1e-14)) std::fprintf(stderr, "%g, refined %g\n", before, after);
+}
+
 /// One residual, and what it is the difference of.
 struct Residual {
   double value = 0, size = 0, terms = 0;  ///< size: the largest part; terms: Σ of absolute products

@@ -47,7 +47,7 @@ describe('the package', () => {
       'LICENSE',
       'CHANGELOG.md',
       'CMakeLists.txt',
-      ...sources('cmake', /\.(cmake|sh)$/),
+      ...sources('cmake', /\.(cmake|cpp|sh)$/),
       'binding.d.ts',
       ...sources('native', /\.(cpp|cu|h)$/),
       ...library,

@@ -1,10 +1,11 @@
 // How fast a GPU solves and differentiates, without Node: milliseconds a batch, one JSON object a line.
 //   gpu_bench [--device N] [--precision float64|mixed|float32] [--tier lanes|block|library] [--repeats N]
 //             [--seconds S] [--tolerance T] [n,m,q,batch …]
+//   gpu_bench --first [n,m,q,batch …]           what the first call in a process takes, part by part
 //   gpu_bench --dump FOLDER [n,m,q,batch …]     writes the problems, for scripts/bench/peers.py
 // call: what a caller waits for, from the data on the GPU to results on the GPU; host: from and to host
-// memory; flight: the same as call, several calls at once; kernel: between two CUDA events around the fused
-// kernels alone. Medians.
+// memory, gradients too; flight: the same as call, several calls at once; kernel: between two CUDA events
+// around the fused kernels alone. Medians. What the tier asked for does not serve is left out.
 #include <cuda_runtime_api.h>
 
 #include <chrono>
@@ -14,8 +15,10 @@
 #include <memory>
 #include <semaphore>
 
+#include "cuda/backward_call.h"
 #include "cuda/environment.h"
 #include "cuda/kernels.h"
+#include "cuda/solve_call.h"
 #include "gpu_problems.h"
 
 using namespace optnet;
@@ -28,6 +31,7 @@ struct Run {
   double seconds = 4, tolerance = 0;
   std::vector<std::string> precisions = {"float64", "mixed", "float32"};
   std::string tier, dump;
+  bool first = false;
 };
 
 [[noreturn]] void fail(const std::string& what) {
@@ -48,13 +52,13 @@ double now() {
 }
 
 /// The median of what `measure` gives, in ms, after warming up; fewer repeats where they take too long, never
-/// below 3.
+/// below 3 unless fewer are asked for.
 double median(const Run& run, const std::function<double(std::size_t)>& measure) {
-  for (std::size_t i = 0; i < 3; ++i) measure(i);
+  const auto repeats = std::size_t(run.repeats), least = std::min<std::size_t>(repeats, 3);
+  for (std::size_t i = 0; i < least; ++i) measure(i);
   std::vector<double> times;
   const double end = now() + run.seconds * 1e3;
-  for (std::size_t i = 0; i < std::size_t(run.repeats) && (i < 3 || now() < end); ++i)
-    times.push_back(measure(i));
+  for (std::size_t i = 0; i < repeats && (i < least || now() < end); ++i) times.push_back(measure(i));
   std::sort(times.begin(), times.end());
   return times[times.size() / 2];
 }
@@ -158,90 +162,183 @@ void finish(const std::shared_ptr<Call>& call) {
   check(call->outcome());
 }
 
-/// The fused kernels alone, on a stream of their own: what the GPU does, without what the host does around
-/// it.
-template <class Scalar>
-class KernelTimes {
+/// The kernels of a plan between two CUDA events: what the GPU does, without what the host does around it.
+class TimedKernels final : public Kernels {
  public:
-  double forward = 0, backward = 0;
-
-  KernelTimes(CudaDevice& device, const std::vector<Inputs>& inputs, Outputs& out, const Shape& shape,
-              const Settings& settings, const Run& run) {
-    cudaDeviceProp properties;
-    check(cudaGetDeviceProperties(&properties, run.ordinal));
-    const Limits limits{properties.sharedMemPerBlockOptin, properties.maxThreadsPerBlock};
-    const Plan plan = make_plan(shape, Sharing{}, settings.precision, limits);
-    if (plan.tier == Tier::kLibrary || plan.scalar() != sizeof(Scalar)) return;
-    const Footprint& footprint = plan.footprint;
-    const std::size_t B = shape.batch;
-    const Array shared = allocate(device, footprint.shared + 16);
-    const Array kept = allocate(device, footprint.kept * B + 16);
-    const Array workspace = allocate(device, footprint.workspace * B + footprint.fixed + 16);
-    const Array numbers = allocate(device, 6 * B * sizeof(double));
-    const Array indefinite = upload(device, std::vector<unsigned long long>{~0ULL});
-    check(cudaDeviceSynchronize());
-    check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking));
+  explicit TimedKernels(const Kernels& kernels) : kernels_(kernels) {
     for (cudaEvent_t& event : events_) check(cudaEventCreate(&event));
+  }
+  ~TimedKernels() override {
+    for (const cudaEvent_t event : events_) check(cudaEventDestroy(event));
+  }
+  TimedKernels(const TimedKernels&) = delete;
+  TimedKernels& operator=(const TimedKernels&) = delete;
 
-    const auto N = std::size_t(shape.n), M = std::size_t(shape.m), K = std::size_t(shape.q);
-    const auto datum = [](const Array& array, std::size_t stride) {
-      return array ? DeviceDatum{array->data(), stride} : DeviceDatum{};
-    };
-    const auto bytes = [](const Array& array) { return static_cast<std::byte*>(array->data()); };
-    SolveArguments solve;
-    AdjointArguments adjoint;
-    const auto take = [&](auto& arguments, const Inputs& in) {
-      arguments.batch = int(shape.batch);
-      arguments.Q = datum(in.Q, N * N), arguments.p = datum(in.p, N);
-      arguments.G = datum(in.G, M * N), arguments.h = datum(in.h, M);
-      arguments.A = datum(in.A, K * N), arguments.b = datum(in.b, K);
-      arguments.shared = bytes(shared), arguments.kept = bytes(kept), arguments.workspace = bytes(workspace);
-    };
-    solve.settings.tolerance = settings.tolerance;
-    solve.settings.max_iterations = settings.max_iterations;
-    solve.z = Outputs::at(out.z), solve.lambda = Outputs::at(out.lambda);
-    solve.nu = Outputs::at(out.nu), solve.slack = Outputs::at(out.slack);
-    auto* residuals = static_cast<double*>(numbers->data());
-    solve.objective = residuals, solve.primal_residual = residuals + B;
-    solve.dual_residual = residuals + 2 * B, solve.gap = residuals + 3 * B;
-    solve.status = reinterpret_cast<std::uint8_t*>(residuals + 4 * B);
-    solve.iterations = reinterpret_cast<std::int32_t*>(residuals + 5 * B);
-    solve.indefinite = static_cast<unsigned long long*>(indefinite->data());
-    adjoint.gz = Outputs::at(out.dz);
-    adjoint.dz = Outputs::at(out.dp), adjoint.dlambda = Outputs::at(out.dh),
-    adjoint.dnu = Outputs::at(out.db);
+  cudaError_t prepare_shared(const Plan& plan, const SolveArguments& arguments,
+                             cudaStream_t stream) const override {
+    return kernels_.prepare_shared(plan, arguments, stream);
+  }
+  cudaError_t solve(const Plan& plan, const SolveArguments& arguments, cudaStream_t stream) const override {
+    return timed(stream, [&] { return kernels_.solve(plan, arguments, stream); });
+  }
+  cudaError_t adjoint(const Plan& plan, const AdjointArguments& arguments,
+                      cudaStream_t stream) const override {
+    return timed(stream, [&] { return kernels_.adjoint(plan, arguments, stream); });
+  }
+  std::string last_error() const override { return kernels_.last_error(); }
 
-    const Kernels& kernels = fused_kernels(settings.precision);
-    take(solve, inputs[0]);
-    check(kernels.prepare_shared(plan, solve, stream_));
-    const auto timed = [&](bool differentiable) {
-      return median(run, [&](std::size_t i) {
-        take(solve, inputs[i % inputs.size()]);
-        take(adjoint, inputs[i % inputs.size()]);
-        solve.differentiable = differentiable;
-        check(cudaEventRecord(events_[0], stream_));
-        check(kernels.solve(plan, solve, stream_));
-        if (differentiable) check(kernels.adjoint(plan, adjoint, stream_));
-        check(cudaEventRecord(events_[1], stream_));
-        check(cudaEventSynchronize(events_[1]));
-        float ms = 0;
-        check(cudaEventElapsedTime(&ms, events_[0], events_[1]));
-        return double(ms);
-      });
-    };
-    forward = timed(false);
-    backward = timed(true) - forward;
-    check(cudaStreamSynchronize(stream_));
+  /// From the first launch since this was last asked to the end of the last one, in ms.
+  double take() {
+    float ms = 0;
+    check(cudaEventSynchronize(events_[1]));
+    check(cudaEventElapsedTime(&ms, events_[0], events_[1]));
+    begun_ = false;
+    return double(ms);
   }
 
  private:
-  cudaStream_t stream_ = nullptr;
+  template <class Launch>
+  cudaError_t timed(cudaStream_t stream, Launch launch) const {
+    if (!std::exchange(begun_, true)) check(cudaEventRecord(events_[0], stream));
+    const cudaError_t error = launch();
+    check(cudaEventRecord(events_[1], stream));
+    return error;
+  }
+
+  const Kernels& kernels_;
   cudaEvent_t events_[2] = {};
+  mutable bool begun_ = false;
 };
 
+/// The fused kernels alone, in ms. The engine's own calls launch them: what kernels are given is made there
+/// and nowhere else, so that nothing of it can be missing here.
+struct KernelTimes {
+  double forward = 0, both = 0;
+
+  KernelTimes(const std::shared_ptr<Gpu>& gpu, const std::vector<Inputs>& inputs, DType dtype, Outputs& out,
+              const Shape& shape, const Settings& settings, const Run& run) {
+    const Plan plan = make_plan(shape, Sharing{}, settings.precision, gpu->limits());
+    if (plan.tier == Tier::kLibrary) return;
+    TimedKernels kernels(fused_kernels(settings.precision));
+    const auto timed = [&](bool differentiable) {
+      return median(run, [&](std::size_t i) {
+        const Problem problem = inputs[i % inputs.size()].problem(shape, dtype);
+        const auto state = std::make_shared<SolutionState>();
+        state->gpu = gpu, state->layout = problem, state->settings = settings, state->plan = plan;
+        state->settings.differentiable = differentiable;
+        state->kernels = &kernels;
+        std::shared_ptr<Call> call;
+        check(SolveCall::create(state, problem, out.results(), nullptr, call));
+        finish(call);
+        double ms = kernels.take();
+        if (differentiable) {
+          check(BackwardCall::create(state, out.upstream(), out.gradients(), call));
+          finish(call);
+          ms += kernels.take();
+        }
+        return ms;
+      });
+    };
+    forward = timed(false);
+    both = timed(true);
+  }
+};
+
+/// A GPU as the engine's users see it, and as its parts do.
+struct OpenGpu {
+  std::shared_ptr<CudaDevice> device;
+  std::shared_ptr<Gpu> engine;
+  std::string name;
+
+  OpenGpu(int ordinal, ThreadPool& pool) {
+    check(CudaDevice::create(ordinal, pool, device));
+    check(Gpu::create(ordinal, pool, engine));
+    for (const DeviceInfo& info : devices()) {
+      if (info.usable && info.ordinal == ordinal) name = info.name;
+    }
+  }
+};
+
+/// Data, results and the gradients of everything in host memory.
 template <class Scalar>
-void bench(CudaDevice& device, const char* gpu, const TiledBatch& batch, const std::string& name,
-           const Run& run) {
+double host_time(CudaDevice& device, const TiledBatch& batch, Settings settings, const Run& run) {
+  const Shape& shape = batch.shape;
+  const GeneratedBatch& one = batch.distinct;
+  const auto tiled = [&](const std::vector<double>& datum) { return batch.tiled<Scalar>(datum, 0); };
+  const std::vector<Scalar> Q = tiled(one.Q), p = tiled(one.p), G = tiled(one.G), h = tiled(one.h),
+                            A = tiled(one.A), b = tiled(one.b);
+  const auto datum = [](const std::vector<Scalar>& v) { return Datum{v.empty() ? nullptr : v.data(), true}; };
+  const DType dtype = sizeof(Scalar) == 4 ? DType::kFloat32 : DType::kFloat64;
+  const Problem problem{shape, dtype, datum(Q), datum(p), datum(G), datum(h), datum(A), datum(b)};
+  const auto like = [](const std::vector<Scalar>& v) { return std::vector<Scalar>(v.size()); };
+  std::vector<Scalar> z = like(p), lambda = like(h), nu = like(b), slack = like(h), dQ = like(Q),
+                      dp = like(p), dG = like(G), dh = like(h), dA = like(A), db = like(b);
+  std::vector<std::uint8_t> status(shape.batch);
+  const std::vector<Scalar> ones(p.size(), Scalar(1));
+  const auto at = [](std::vector<Scalar>& v) { return v.empty() ? nullptr : v.data(); };
+  const Results results{
+      .z = at(z), .lambda = at(lambda), .nu = at(nu), .slack = at(slack), .status = status.data()};
+  settings.differentiable = true;
+  return median(run, [&](std::size_t) {
+    std::shared_ptr<Solution> solution;
+    std::shared_ptr<Call> call;
+    const double start = now();
+    check(device.solve(problem, settings, results, nullptr, solution, call));
+    finish(call);
+    check(solution->backward({.dz = ones.data()}, {at(dQ), at(dp), at(dG), at(dh), at(dA), at(db)}, call));
+    finish(call);
+    return now() - start;
+  });
+}
+
+TiledBatch parse(const std::string& text) {
+  int n = 0, m = 0, q = 0, size = 0;
+  if (std::sscanf(text.c_str(), "%d,%d,%d,%d", &n, &m, &q, &size) != 4) fail(text + " is not n,m,q,batch");
+  return TiledBatch(std::size_t(size), n, m, q);
+}
+
+/// What a process that has not used CUDA yet waits for: the driver's own start, ours, and the first call
+/// beside the second. In this order, each once.
+void first_call(const Run& run, ThreadPool& pool, const std::vector<std::string>& shapes) {
+  std::vector<TiledBatch> batches;
+  for (const std::string& text : shapes) batches.push_back(parse(text));
+  double last = now();
+  const auto line = [&](const std::string& what) {
+    const double time = now();
+    std::printf("{\"program\": \"optnet\", \"first\": \"%s\", \"ms\": %.5g}\n", what.c_str(), time - last);
+    std::fflush(stdout);
+    last = now();
+  };
+  check(cudaSetDevice(run.ordinal));
+  check(cudaFree(nullptr));
+  line("the driver's start");
+  std::shared_ptr<CudaDevice> device;
+  check(CudaDevice::create(run.ordinal, pool, device));
+  line("the device");
+  for (std::size_t i = 0; i < batches.size(); ++i) {
+    const TiledBatch& batch = batches[i];
+    const Shape& shape = batch.shape;
+    const std::string name = shapes[i] + ": ";
+    const Inputs inputs = upload<double>(*device, batch).front();
+    Outputs out = Outputs::make<double>(*device, shape, 1);
+    line(name + "data to the GPU");
+    for (const char* which : {"first ", "second "}) {
+      std::shared_ptr<Solution> solution;
+      std::shared_ptr<Call> call;
+      check(
+          device->solve(inputs.problem(shape, DType::kFloat64), {}, out.results(), nullptr, solution, call));
+      finish(call);
+      line(name + which + "solve, by " + solution->backend());
+      check(solution->backward(out.upstream(), out.gradients(), call));
+      finish(call);
+      line(name + which + "backward");
+    }
+  }
+}
+
+template <class Scalar>
+void bench(const OpenGpu& gpu, const TiledBatch& batch, const std::string& name, const Run& run) {
+  CudaDevice& device = *gpu.device;
   const Shape& shape = batch.shape;
   const DType dtype = sizeof(Scalar) == 4 ? DType::kFloat32 : DType::kFloat64;
   Settings settings;
@@ -272,11 +369,13 @@ void bench(CudaDevice& device, const char* gpu, const TiledBatch& batch, const s
       return time;
     });
   };
-  const double forward = call_time(false), both = call_time(true);
+  const double forward = call_time(false);
   if (!run.tier.empty() && backend != run.tier) {
     std::fprintf(stderr, "gpu_bench: %d,%d,%d,%zu %s: served by %s, not by %s\n", shape.n, shape.m, shape.q,
                  shape.batch, name.c_str(), backend.c_str(), run.tier.c_str());
+    return;
   }
+  const double both = call_time(true);
   double iterations = 0, primal = 0, dual = 0, gap = 0;
   int solved = 0;
   for (std::size_t i = 0; i < shape.batch; ++i) {
@@ -309,29 +408,8 @@ void bench(CudaDevice& device, const char* gpu, const TiledBatch& batch, const s
   });
   flight.clear();
 
-  // From host memory to host memory.
-  const GeneratedBatch& one = batch.distinct;
-  const auto tiled = [&](const std::vector<double>& datum) { return batch.tiled<Scalar>(datum, 0); };
-  const std::vector<Scalar> Q = tiled(one.Q), p = tiled(one.p), G = tiled(one.G), h = tiled(one.h),
-                            A = tiled(one.A), b = tiled(one.b);
-  const auto datum = [](const std::vector<Scalar>& v) { return Datum{v.empty() ? nullptr : v.data(), true}; };
-  const Problem problem{shape, dtype, datum(Q), datum(p), datum(G), datum(h), datum(A), datum(b)};
-  const auto B = shape.batch;
-  std::vector<Scalar> z(B * std::size_t(shape.n)), lambda(B * std::size_t(shape.m)),
-      nu(B * std::size_t(shape.q)), slack(lambda);
-  Results results = out.results();
-  results.z = z.data(), results.lambda = lambda.data(), results.nu = nu.data(), results.slack = slack.data();
-  results.on_device = false;
-  const double host = median(run, [&](std::size_t) {
-    std::shared_ptr<Solution> solution;
-    std::shared_ptr<Call> call;
-    const double start = now();
-    check(device.solve(problem, settings, results, nullptr, solution, call));
-    finish(call);
-    return now() - start;
-  });
-
-  const KernelTimes<Scalar> kernel(device, inputs, out, shape, settings, run);
+  const double host = host_time<Scalar>(device, batch, settings, run);
+  const KernelTimes kernel(gpu.engine, inputs, dtype, out, shape, settings, run);
   std::printf(
       "{\"program\": \"optnet\", \"gpu\": \"%s\", \"shape\": [%d, %d, %d], \"batch\": %zu, \"precision\": "
       "\"%s\", "
@@ -340,9 +418,9 @@ void bench(CudaDevice& device, const char* gpu, const TiledBatch& batch, const s
       "\"kernelForward\": %.5g, \"kernelBoth\": %.5g, \"iterations\": %.4g, \"solved\": %d, \"primal\": "
       "%.2g, \"dual\": %.2g, "
       "\"gap\": %.2g}\n",
-      gpu, shape.n, shape.m, shape.q, shape.batch, name.c_str(), backend.c_str(), settings.tolerance, forward,
-      both, in_flight, host, kernel.forward, kernel.forward + kernel.backward, iterations / double(B), solved,
-      primal, dual, gap);
+      gpu.name.c_str(), shape.n, shape.m, shape.q, shape.batch, name.c_str(), backend.c_str(),
+      settings.tolerance, forward, both, in_flight, host, kernel.forward, kernel.both,
+      iterations / double(shape.batch), solved, primal, dual, gap);
   std::fflush(stdout);
 }
 
@@ -371,39 +449,38 @@ int main(int argc, char** argv) {
       run.tolerance = std::stod(value());
     } else if (arg == "--dump") {
       run.dump = value();
+    } else if (arg == "--first") {
+      run.first = true;
     } else {
       shapes.push_back(arg);
     }
   }
   if (shapes.empty()) {
-    shapes = {"10,10,0,4096",  "32,64,8,4096", "100,100,0,128",
-              "100,50,50,128", "64,64,40,150", "500,500,0,128"};
+    shapes = run.first ? std::vector<std::string>{"10,10,0,64", "50,50,0,64"}
+                       : std::vector<std::string>{"10,10,0,4096",  "32,64,8,4096", "100,100,0,128",
+                                                  "100,50,50,128", "64,64,40,150", "500,500,0,128"};
   }
   // Read by the planner, which has no other way to be told.
   if (!run.tier.empty()) setenv("OPTNET_CUDA_TIER", run.tier.c_str(), 1);
 
   ThreadPool pool;
-  std::shared_ptr<CudaDevice> device;
-  std::string gpu;
-  if (run.dump.empty()) {
-    check(CudaDevice::create(run.ordinal, pool, device));
-    for (const DeviceInfo& info : devices()) {
-      if (info.usable && info.ordinal == run.ordinal) gpu = info.name;
-    }
+  if (run.first) {
+    first_call(run, pool, shapes);
+    return 0;
   }
+  std::unique_ptr<OpenGpu> gpu;
+  if (run.dump.empty()) gpu = std::make_unique<OpenGpu>(run.ordinal, pool);
   for (const std::string& text : shapes) {
-    int n = 0, m = 0, q = 0, size = 0;
-    if (std::sscanf(text.c_str(), "%d,%d,%d,%d", &n, &m, &q, &size) != 4) fail(text + " is not n,m,q,batch");
-    const TiledBatch batch(std::size_t(size), n, m, q);
+    const TiledBatch batch = parse(text);
     if (!run.dump.empty()) {
       if (!batch.dump(run.dump + "/" + text + ".problems")) fail("cannot write to " + run.dump);
       continue;
     }
     for (const std::string& precision : run.precisions) {
       if (precision == "float32") {
-        bench<float>(*device, gpu.c_str(), batch, precision, run);
+        bench<float>(*gpu, batch, precision, run);
       } else {
-        bench<double>(*device, gpu.c_str(), batch, precision, run);
+        bench<double>(*gpu, batch, precision, run);
       }
     }
   }

@@ -50,6 +50,9 @@ Inventory inventory();
 /// So far, for tests that count them.
 std::size_t launches();
 
+/// Words that were copied to the host though nothing had written them, so far.
+std::size_t unwritten_sent();
+
 /// Lost devices are found again, nothing is set to fail, and all that is in the inventory is gone.
 void reset();
 

@@ -1,6 +1,7 @@
 // Memory: the "device's" is the host's, but every allocation is known, so that pointers of the wrong kind and
 // ranges that are too long are found.
 #include <algorithm>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 
@@ -12,14 +13,33 @@ namespace {
 
 constexpr std::size_t kAlignment = 256;  // CUDA's promise
 
-/// New memory is full of NaN.
+/// What new memory is full of: NaNs, as float64 and as float32, that no computation gives.
+constexpr std::uint32_t kUnwritten = 0xfff70badU;
+
+void fill_unwritten(void* data, std::size_t bytes) {
+  auto* const to = static_cast<std::byte*>(data);
+  for (std::size_t at = 0; at < bytes; at += sizeof kUnwritten) {
+    std::memcpy(to + at, &kUnwritten, std::min(sizeof kUnwritten, bytes - at));
+  }
+}
+
+/// Words that nobody has written.
+std::size_t count_unwritten(const void* data, std::size_t bytes) {
+  const auto* const from = static_cast<const std::byte*>(data);
+  std::size_t count = 0;
+  for (std::size_t at = 0; at + sizeof kUnwritten <= bytes; at += sizeof kUnwritten) {
+    count += std::memcmp(from + at, &kUnwritten, sizeof kUnwritten) == 0 ? 1 : 0;
+  }
+  return count;
+}
+
 cudaError_t allocate(State& s, void** data, const Allocation& allocation) {
   if (s.allocations_until_failure > 0 && --s.allocations_until_failure == 0) return cudaErrorMemoryAllocation;
   const int ordinal = allocation.ordinal;
   if (!allocation.pinned && allocation.bytes > s.machine.memory - s.bytes_allocated(ordinal))
     return cudaErrorMemoryAllocation;
   if (posix_memalign(data, kAlignment, allocation.bytes) != 0) return cudaErrorMemoryAllocation;
-  std::memset(*data, 0xff, allocation.bytes);
+  fill_unwritten(*data, allocation.bytes);
   s.allocations[reinterpret_cast<std::uintptr_t>(*data)] = allocation;
   if (allocation.pool) {
     CUmemPoolHandle_st& pool = *allocation.pool;
@@ -266,8 +286,10 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaM
     if (!s.stream(stream)) return cudaErrorInvalidResourceHandle;
     if (bytes == 0) return cudaSuccess;
     const cudaError_t error = check_copy(s, to, from, bytes, bytes, kind);
-    if (error == cudaSuccess) std::memmove(to, from, bytes);
-    return error;
+    if (error != cudaSuccess) return error;
+    if (kind == cudaMemcpyDeviceToHost) s.unwritten_sent += count_unwritten(from, bytes);
+    std::memmove(to, from, bytes);
+    return cudaSuccess;
   });
 }
 

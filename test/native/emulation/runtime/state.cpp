@@ -162,6 +162,11 @@ Inventory inventory() {
   return result;
 }
 
+std::size_t unwritten_sent() {
+  const std::lock_guard lock(mutex());
+  return state().unwritten_sent;
+}
+
 std::size_t launches() {
   const std::lock_guard lock(mutex());
   return state().launches;

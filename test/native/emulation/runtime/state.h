@@ -69,6 +69,7 @@ struct State {
 
   int allocations_until_failure = 0, launches_until_loss = 0;
   std::size_t launches = 0;
+  std::size_t unwritten_sent = 0;  // words copied to the host that nobody had written
 
   std::deque<Callback> callbacks;
   bool callbacks_held = false;

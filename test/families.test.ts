@@ -121,7 +121,7 @@ describe.each(families)('%s (seeds from the name of a batch):', (family) => {
   let found: Findings;
   beforeAll(() => {
     found = findingsOf(family);
-  }, 60_000);
+  });
 
   it(`at least ${perFamily} problems`, () => {
     expect(found.problems).toBeGreaterThanOrEqual(perFamily);

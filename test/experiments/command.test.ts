@@ -37,7 +37,7 @@ test('killed, interrupted and resumed, a run ends where the uninterrupted one do
   expect(curves('parts')).toEqual(curves('whole'));
   // A run that is done is reported once more.
   expect(await runExperiment(['--resume', checkpoint])).toMatchObject({ code: 0 });
-}, 120_000);
+});
 
 test.each([
   [['nothing'], "'nothing' is not an experiment; there are "],

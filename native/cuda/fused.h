@@ -37,8 +37,8 @@ struct TeamMemory {
   std::byte *shared = nullptr, *kept = nullptr, *workspace = nullptr, *fast = nullptr;
 };
 
-/// Everything that a team works on, placed in the memory given (or, in none, counted). It lies at the start of
-/// the team's shared memory itself (see make_for_team).
+/// Everything that a team works on, placed in the memory given (or, in none, counted). It lies at the start
+/// of the team's shared memory itself (see make_for_team).
 template <class B, FormKind kKind>
 struct Places {
   using T = typename B::Real;

@@ -56,8 +56,8 @@ struct Plan {
   std::size_t problem = 0;  ///< kLibrary: bytes of a problem's workspace that are its alone
   Footprint footprint;
 
-  /// The adjoint reads Q, G and A again: the condensed form's always, that of range space to be refined, which
-  /// takes a polished solution.
+  /// The adjoint reads Q, G and A again: the condensed form's always, that of range space to be refined,
+  /// which takes a polished solution.
   bool needs_data(bool polished) const {
     return condensed || (polished && precision != Precision::kSingle && d.m > 0);
   }

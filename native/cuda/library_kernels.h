@@ -61,7 +61,8 @@ struct Site : Places<B, kKind> {
   }
 };
 
-/// The site of one problem, by one of the block's threads for all; `point(site)` is for what that thread adds.
+/// The site of one problem, by one of the block's threads for all; `point(site)` is for what that thread
+/// adds.
 template <class B, FormKind kKind, class Arguments, class Point>
 OPTNET_DEVICE Site<B, kKind>& site_of(const Plan& plan, const Arguments& batch, std::size_t problem,
                                       Point point) {
@@ -117,7 +118,8 @@ OPTNET_DEVICE void point_slots(const GroupMemory& group, int batch, int i, Point
 
 /// A block for each element of the arrays.
 template <class B, FormKind kKind>
-OPTNET_GLOBAL void OPTNET_LAUNCH_BOUNDS(kLibraryThreads, 2) begin_kernel(const OPTNET_GRID_CONSTANT LibraryArgument argument) {
+OPTNET_GLOBAL void OPTNET_LAUNCH_BOUNDS(kLibraryThreads, 2)
+    begin_kernel(const OPTNET_GRID_CONSTANT LibraryArgument argument) {
   const auto& [plan, batch, group, step, shared_pass, all] = argument;
   const int i = static_cast<int>(blockIdx.x);
   if (i >= batch.batch) return point_slots(group, batch.batch, i, [](Slot) { return nullptr; });
@@ -129,7 +131,8 @@ OPTNET_GLOBAL void OPTNET_LAUNCH_BOUNDS(kLibraryThreads, 2) begin_kernel(const O
 
 /// The solver's text, up to the next factorisation.
 template <class B, FormKind kKind>
-OPTNET_GLOBAL void OPTNET_LAUNCH_BOUNDS(kLibraryThreads, 2) advance_kernel(const OPTNET_GRID_CONSTANT LibraryArgument argument) {
+OPTNET_GLOBAL void OPTNET_LAUNCH_BOUNDS(kLibraryThreads, 2)
+    advance_kernel(const OPTNET_GRID_CONSTANT LibraryArgument argument) {
   using Stage = typename SolveState<B>::Stage;
   const auto& [plan, batch, group, step, shared_pass, all] = argument;
   const std::size_t i = blockIdx.x;
@@ -184,7 +187,8 @@ OPTNET_GLOBAL void OPTNET_LAUNCH_BOUNDS(kLibraryThreads, 2)
 
 /// A block for some rows of a matrix, filled from the data and from the vectors.
 template <class B, FormKind kKind>
-OPTNET_GLOBAL void OPTNET_LAUNCH_BOUNDS(kLibraryThreads, 2) fill_kernel(const OPTNET_GRID_CONSTANT LibraryArgument argument) {
+OPTNET_GLOBAL void OPTNET_LAUNCH_BOUNDS(kLibraryThreads, 2)
+    fill_kernel(const OPTNET_GRID_CONSTANT LibraryArgument argument) {
   using T = typename B::Real;
   using Matrix = typename B::Matrix;
   using Stage = typename SolveState<B>::Stage;
@@ -246,7 +250,8 @@ OPTNET_DEVICE bool has_small_pivot(const B& b, const typename B::Triangle& L, Fl
 /// From a library's factor to TeamBackend's format. Where a library found none, or one that round-off may
 /// have spoiled, the text's own factorisation replaces it, which knows what such pivots mean.
 template <class B, FormKind kKind>
-OPTNET_GLOBAL void OPTNET_LAUNCH_BOUNDS(kLibraryThreads, 2) finish_kernel(const OPTNET_GRID_CONSTANT LibraryArgument argument) {
+OPTNET_GLOBAL void OPTNET_LAUNCH_BOUNDS(kLibraryThreads, 2)
+    finish_kernel(const OPTNET_GRID_CONSTANT LibraryArgument argument) {
   using T = typename B::Real;
   using Stage = typename SolveState<B>::Stage;
   const auto& [plan, batch, group, step, shared_pass, all] = argument;
@@ -310,8 +315,8 @@ OPTNET_GLOBAL void OPTNET_LAUNCH_BOUNDS(kLibraryThreads, 2)
   if (i >= static_cast<std::size_t>(batch.batch)) {
     return point_slots(group, batch.batch, static_cast<int>(i), [](Slot) { return nullptr; });
   }
-  auto& at = site_of<B, kKind>(
-      plan, batch, i, [&](auto& made) { made.point_at_matrices(batch.Q, batch.G, batch.A, i); });
+  auto& at = site_of<B, kKind>(plan, batch, i,
+                               [&](auto& made) { made.point_at_matrices(batch.Q, batch.G, batch.A, i); });
   if constexpr (kKind == FormKind::kFullKkt) {
     const Dimensions& d = plan.d;
     auto& form = at.work.form;

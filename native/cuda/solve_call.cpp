@@ -140,8 +140,7 @@ Failure SolveCall::queue() {
 Failure SolveCall::queue_shared() {
   for (int k = 0; k < chunks_.lanes; ++k) {
     // All that is sent to the host, gaps between its arrays too: nothing goes there that nobody wrote.
-    OPTNET_CUDA(
-        cudaMemsetAsync(lanes_[k].memory + at_.block, 0xff, at_.end - at_.block, lanes_[k].stream));
+    OPTNET_CUDA(cudaMemsetAsync(lanes_[k].memory + at_.block, 0xff, at_.end - at_.block, lanes_[k].stream));
   }
   Lane& lane = lanes_[0];
   auto* flags = reinterpret_cast<Flags*>(lane.memory + at_.block);

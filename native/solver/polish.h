@@ -38,8 +38,8 @@ class Polish {
                          Iterate<B>& x, InteriorPointWork<B>& v, PolishState<B>& state)
       : b(backend), data(data), form(form), kkt(kkt), x(x), v(v), state(state), m(data.d.m), unit(v.t) {}
 
-  /// In v.w, the weights of the first set of the problems in `mask`, whose iterates are the best that they have
-  /// been at.
+  /// In v.w, the weights of the first set of the problems in `mask`, whose iterates are the best that they
+  /// have been at.
   OPTNET_FUNCTION void begin(Mask mask) {
     state.tried = state.trying = mask;
     state.found = Mask(false);
@@ -51,10 +51,10 @@ class Polish {
   }
 
   /// With the matrix factored: solves, and accepts what proves to be a solution, its scaled residuals within
-  /// `limit`; with `only_exact`, only where the derivative is exact too. True: v.w has the weights of the next
-  /// sets. False: nothing is left to be tried, and what was not accepted is back at its iterate (in range
-  /// space without z and ν). `error`: of the problems accepted now. `measured`: all are, and `kkt` holds what
-  /// it measured of them.
+  /// `limit`; with `only_exact`, only where the derivative is exact too. True: v.w has the weights of the
+  /// next sets. False: nothing is left to be tried, and what was not accepted is back at its iterate (in
+  /// range space without z and ν). `error`: of the problems accepted now. `measured`: all are, and `kkt`
+  /// holds what it measured of them.
   OPTNET_LARGE_FUNCTION bool next(Real limit, bool only_exact, Real& error, bool& measured) {
     ++state.attempts;
     form.solve_active(b, x, v.w, state.trying);
@@ -83,8 +83,8 @@ class Polish {
     return false;
   }
 
-  /// In v.w, the derivative's weights: the active set's where the problem is solved on it, but √(λ/s) of the last
-  /// iterate for rows that are nearly weakly active, and for every row of the other problems.
+  /// In v.w, the derivative's weights: the active set's where the problem is solved on it, but √(λ/s) of the
+  /// last iterate for rows that are nearly weakly active, and for every row of the other problems.
   OPTNET_LARGE_FUNCTION void derivative_weights() {
     const Real most(static_cast<Scalar>(kLargestWeight<Scalar>)),
         least(static_cast<Scalar>(1 / kLargestWeight<Scalar>));

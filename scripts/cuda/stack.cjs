@@ -24,7 +24,7 @@ function stacks(places) {
     });
   });
   const names = demangle(kernels.map(({ symbol }) => symbol));
-  return kernels.map(({ symbol: _, ...rest }, i) => ({ kernel: readable(names[i]), ...rest }));
+  return kernels.map((one, i) => ({ ...one, kernel: readable(names[i]) }));
 }
 
 /** What is wrong with a kernel, in a sentence; undefined where nothing is. */

@@ -498,7 +498,7 @@ void the_first_problem_that_is_not_convex_is_named() {
 }
 
 void a_call_can_be_cancelled_between_chunks() {
-  const MachineWith little([](emulation::Machine& m) { m.memory = 64 << 10; });
+  const MachineWith little([](emulation::Machine& m) { m.memory = 84 << 10; });
   const NothingLeaks nothing_leaks;
   ThreadPool pool;
   const auto gpu = open(pool);

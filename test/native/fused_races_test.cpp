@@ -41,7 +41,8 @@ int main(int argc, char** argv) {
     ++count;
     const bool races = races_without(child, file, line);
     CHECK(races);
-    std::printf("%s without the barrier at %s:%s\n", races ? "a race" : "NO RACE", file.c_str(), line.c_str());
+    std::printf("%s without the barrier at %s:%s\n", races ? "a race" : "NO RACE", file.c_str(),
+                line.c_str());
     std::fflush(stdout);
   }
   CHECK(count >= 20);

@@ -121,14 +121,14 @@ struct Copy {
 };
 
 void add_reserve(Steps& steps, MemoryPool& pool, const std::shared_ptr<HostArrays>& host) {
-  steps.push_back([&pool, host](std::shared_ptr<Call>&) { return host->reserve(pool); });
+  steps.emplace_back([&pool, host](std::shared_ptr<Call>&) { return host->reserve(pool); });
 }
 
 void add_downloads(Steps& steps, cuda::CudaDevice& gpu, const std::vector<Copy>& copies,
                    const std::shared_ptr<HostArrays>& host) {
   for (const Copy& copy : copies) {
     if (copy.bytes == 0) continue;
-    steps.push_back([&gpu, copy, host](std::shared_ptr<Call>& next) {
+    steps.emplace_back([&gpu, copy, host](std::shared_ptr<Call>& next) {
       return gpu.download(copy.on_device, copy.bytes, host->at(copy.offset), next);
     });
   }
@@ -138,7 +138,7 @@ void add_uploads(Steps& steps, cuda::CudaDevice& gpu, const std::vector<Copy>& c
                  const std::shared_ptr<HostArrays>& host) {
   for (const Copy& copy : copies) {
     if (copy.bytes == 0) continue;
-    steps.push_back([&gpu, copy, host](std::shared_ptr<Call>& next) {
+    steps.emplace_back([&gpu, copy, host](std::shared_ptr<Call>& next) {
       return gpu.upload(host->at(copy.offset), copy.bytes, copy.on_device, next);
     });
   }
@@ -309,11 +309,11 @@ void FallbackSolution::add_cpu_solve(Steps& steps, std::shared_ptr<const Results
   }
   add_reserve(steps, *device_.memory_, host);
   add_downloads(steps, *device_.gpu_, copies, host);
-  steps.push_back([this, work, host, results, control](std::shared_ptr<Call>& next) -> Failure {
+  steps.emplace_back([this, work, host, results, control](std::shared_ptr<Call>& next) -> Failure {
     if (control && control->cancelled) return {Failure::Code::kCancelled};
     return device_.cpu_.solve(work->problem, settings_, *results, control, work->solution, next);
   });
-  steps.push_back([this, work](std::shared_ptr<Call>&) -> Failure {
+  steps.emplace_back([this, work](std::shared_ptr<Call>&) -> Failure {
     keep_on_cpu(std::move(work->solution));
     return {};
   });
@@ -337,7 +337,7 @@ Steps FallbackSolution::solve_on_cpu(const Results& results, std::shared_ptr<Con
   add_reserve(steps, *device_.memory_, host);
   add_cpu_solve(steps, on_host, std::move(control));
   add_uploads(steps, *device_.gpu_, copies, host);
-  steps.push_back([self = shared_from_this()](std::shared_ptr<Call>&) -> Failure {
+  steps.emplace_back([self = shared_from_this()](std::shared_ptr<Call>&) -> Failure {
     self->end_solve();
     return {};
   });
@@ -355,11 +355,11 @@ void FallbackSolution::solve(std::shared_ptr<Solution> gpu, std::shared_ptr<Call
   const auto attempt = std::make_shared<Attempt>(std::move(call));
   gpu_ = std::move(gpu);
   Steps steps;
-  steps.push_back([attempt](std::shared_ptr<Call>& next) -> Failure {
+  steps.emplace_back([attempt](std::shared_ptr<Call>& next) -> Failure {
     next = attempt;
     return {};
   });
-  steps.push_back([self = shared_from_this(), attempt, by_cpu](std::shared_ptr<Call>& next) -> Failure {
+  steps.emplace_back([self = shared_from_this(), attempt, by_cpu](std::shared_ptr<Call>& next) -> Failure {
     self->unserved_ = attempt->unserved();
     if (self->unserved_) {
       self->gpu_ = nullptr;
@@ -485,7 +485,7 @@ Failure FallbackSolution::backward(const Upstream& upstream, const Gradients& gr
 
   const auto kept = std::make_shared<HostArrays>(std::move(host));
   add_downloads(steps, *device_.gpu_, down, kept);
-  steps.push_back([self = shared_from_this(), work, kept](std::shared_ptr<Call>& next) {
+  steps.emplace_back([self = shared_from_this(), work, kept](std::shared_ptr<Call>& next) {
     return self->on_cpu()->backward(work->upstream, work->gradients, next);
   });
   add_uploads(steps, *device_.gpu_, up, kept);
@@ -515,7 +515,7 @@ Failure FallbackSolution::jvp(const Tangents& tangents, const SolutionTangents& 
     });
   }
   if (Failure f = host->reserve(*device_.memory_)) return f;
-  steps.push_back([self = shared_from_this(), copied, host, results](std::shared_ptr<Call>& next) {
+  steps.emplace_back([self = shared_from_this(), copied, host, results](std::shared_ptr<Call>& next) {
     return self->on_cpu()->jvp(*copied, results, next);
   });
   out = std::make_shared<Sequence>(std::move(steps));

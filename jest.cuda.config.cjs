@@ -9,7 +9,7 @@ module.exports = {
   testPathIgnorePatterns: [
     '/test/cli/', // its tests choose the addon themselves
     '/test/cuda/',
-    '/test/(docs|experiments|package|types)/',
+    '/test/(docs|experiments|package|setup|types)/',
     '/test/sudoku/(?!training)',
     '/test/instruction-sets',
   ],

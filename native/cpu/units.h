@@ -221,7 +221,6 @@ class UnitsOf : public UnitSolver {
   }
 
  private:
-  /// The condensed form's solves are refined anyway; float32 has nothing to gain from the one more.
   static constexpr double kFar = 1e30;  ///< what a margin is without rows
   static constexpr double kNoRows = std::numeric_limits<double>::infinity();
 

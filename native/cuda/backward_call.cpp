@@ -85,12 +85,11 @@ std::size_t BackwardCall::lay_out_lane(std::size_t problems) {
   const Footprint& footprint = solution_->plan.footprint;
   Layout layout;
   at_workspace_ = layout.take(sum(product(problems, footprint.workspace), footprint.fixed));
-  at_lane_block_ = layout.bytes();
-  for (Wanted& gradient : wanted_) {
-    if (!gradient.batched || on_device_) continue;
-    gradient.offset = layout.take(product(problems, gradient.elements, element()));
+  std::size_t elements = 0;
+  for (const Wanted& gradient : wanted_) {
+    if (gradient.batched && !on_device_) elements = sum(elements, gradient.elements);
   }
-  lane_block_bytes_ = layout.bytes() - at_lane_block_;
+  at_lane_block_ = layout.take(product(problems, elements, element()));
   return layout.bytes();
 }
 
@@ -151,12 +150,8 @@ Failure BackwardCall::queue_upstream() {
   const std::size_t batch = solution_->layout.shape.batch;
   const Stream& stream = lanes_[0].stream;
   auto* flag = reinterpret_cast<Key*>(chunks_.fixed() + at_block_);
-  // All that is sent to the host, gaps between its arrays too: nothing goes there that nobody wrote.
+  // The sums too, for the gaps between them: nothing is sent to the host that nobody wrote.
   OPTNET_CUDA(cudaMemsetAsync(flag, 0xff, at_partials_ - at_block_, stream));
-  for (int k = 0; k < chunks_.lanes && lane_block_bytes_ > 0; ++k) {
-    OPTNET_CUDA(
-        cudaMemsetAsync(lanes_[k].memory + at_lane_block_, 0xff, lane_block_bytes_, lanes_[k].stream));
-  }
   // The arrays follow one another as they do in the snapshot.
   const Vector *first_sent = nullptr, *last_sent = nullptr;
   for (const Vector& v : vectors_) {
@@ -241,18 +236,21 @@ Failure BackwardCall::queue_gradients(Lane& lane, std::size_t first, std::size_t
   OuterArguments outers;
   outers.problems = count;
   std::vector<Delivery::Part> parts;
+  std::size_t sent = 0;  // bytes of these problems' gradients, which follow one another without gaps
   for (const Wanted& gradient : wanted_) {
     if (!gradient.batched) continue;
     const std::size_t size = gradient.elements * element();
     std::byte* const wanted = static_cast<std::byte*>(gradient.to) + first * size;
-    std::byte* const to = on_device_ ? wanted : lane.memory + gradient.offset;
+    std::byte* const to = on_device_ ? wanted : lane.memory + at_lane_block_ + sent;
     if (gradient.is_matrix) {
       outers.parts[outers.count++] = outer(gradient, first, to);
     } else {
       stores.parts[stores.count++] = {adjoint(gradient.vector, first), to, count * gradient.elements,
                                       gradient.factor};
     }
-    if (!on_device_) parts.push_back({gradient.offset - at_lane_block_, wanted, count * size});
+    if (on_device_) continue;
+    parts.push_back({sent, wanted, count * size});
+    sent += count * size;
   }
   const DType from = solution_->scalar(), to = solution_->layout.dtype;
   OPTNET_CUDA(store(stores, from, to, lane.stream));

@@ -39,7 +39,8 @@ class BackwardCall final : public StreamCall {
     bool is_matrix = false;  ///< for dQ, dG, dA: scale·(adjoint of `vector` zᵀ + `vector` dzᵀ)
     double factor = 1;
     std::size_t elements = 0;  ///< of one problem
-    std::size_t offset = 0;    ///< on its way to the host: in a lane's memory, or that for the whole call
+    std::size_t offset =
+        0;  ///< on its way to the host, of one that is summed: in the memory for the whole call
   };
 
   struct Lane {
@@ -75,7 +76,7 @@ class BackwardCall final : public StreamCall {
   std::vector<Wanted> wanted_;
   Chunks chunks_;
   std::size_t at_block_ = 0, at_partials_ = 0;  ///< in the memory for the whole call: flag and sums; scratch
-  std::size_t at_lane_block_ = 0, lane_block_bytes_ = 0, at_workspace_ = 0;
+  std::size_t at_lane_block_ = 0, at_workspace_ = 0;
   Lane lanes_[2];
   int last_lane_ = 0;
   Delivery sums_;

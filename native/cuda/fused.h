@@ -27,11 +27,6 @@ struct InPlace {
   }
 };
 
-/// So many bytes as an Arena takes of them.
-OPTNET_FUNCTION constexpr std::size_t aligned(std::size_t bytes) {
-  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
-}
-
 /// Memory that one team works in: `fast` is shared memory, the rest global.
 struct TeamMemory {
   std::byte *shared = nullptr, *kept = nullptr, *workspace = nullptr, *fast = nullptr;
@@ -41,6 +36,7 @@ struct TeamMemory {
 /// of the team's shared memory itself (see make_for_team).
 template <class B, FormKind kKind>
 struct Places {
+  using Backend = B;
   using T = typename B::Real;
 
   Arena shared, kept, vectors, reduced, setup;
@@ -216,7 +212,7 @@ OPTNET_DEVICE void store_results(const Places& at, const Report<B>& report, cons
 }
 
 /// The adjoint of problem i, from the factors that `solve` left behind, between the arrays of the call.
-template <class B, FormKind kKind, class Places>
+template <class Places>
 OPTNET_DEVICE void draw_adjoint(Places& at, const AdjointArguments& batch, std::size_t i) {
   auto& work = at.work;
   auto *const glambda = work.v.ds, *const dlambda = work.v.dlambda;
@@ -224,7 +220,7 @@ OPTNET_DEVICE void draw_adjoint(Places& at, const AdjointArguments& batch, std::
   at.load_row(batch.glambda, i, work.d.m, glambda);
   at.load_row(batch.gnu, i, work.d.q, at.gnu);
   if constexpr (Places::kRefines) {
-    const bool coarse = work.data.Q.data && is_coarse<B>(at.rounding[0], work.d.n);
+    const bool coarse = work.data.Q.data && is_coarse<typename Places::Backend>(at.rounding[0], work.d.n);
     refined_adjoint(at.b, work, at.gz, glambda, at.gnu, dlambda, coarse);
   } else {
     adjoint(at.b, work, at.gz, glambda, at.gnu, dlambda);
@@ -264,7 +260,7 @@ OPTNET_GLOBAL void OPTNET_LAUNCH_BOUNDS(kMostThreads<Team>, kResidentBlocks<Team
   auto& at = make_for_team<Team, Places<B, kKind>>(
       memory.fast, plan, memory, [&](auto& made) { made.point_at_matrices(batch.Q, batch.G, batch.A, i); });
   if (plan.condensed) at.measure_matrices();
-  draw_adjoint<B, kKind>(at, batch, i);
+  draw_adjoint(at, batch, i);
 }
 
 /// Has the driver let this kernel use so many bytes of shared memory, which it does by itself up to 48 KB.

@@ -3,6 +3,13 @@
 #include "cuda/check.h"
 
 namespace optnet::cuda {
+namespace {
+
+/// The order in which arrays lie, in host memory and on the GPU: the matrices first, as they may go to the
+/// solution's memory, and the vectors never do.
+constexpr int kOrder[] = {1, 3, 5, 0, 2, 4};
+
+}  // namespace
 
 Inputs::Inputs(const Problem& problem, DType scalar, bool retain)
     : shape_(problem.shape), dtype_(problem.dtype), scalar_(scalar), order_(problem) {
@@ -32,12 +39,14 @@ std::size_t Inputs::scalar_bytes(const Input& input) const {
 void Inputs::lay_out(Layout& layout, Place place, std::size_t problems) {
   const auto count = [&](const Input& input) { return input.datum.batched ? problems : 1; };
   const bool converted = dtype_ != scalar_;
-  for (Input& input : inputs_) {
+  for (const int k : kOrder) {
+    Input& input = inputs_[k];
     if (!from_host(input) || input.raw.place != place) continue;
     input.raw.offset = layout.take(product(count(input), raw_bytes(input)));
     if (!converted) input.scalar.offset = input.raw.offset;
   }
-  for (Input& input : inputs_) {
+  for (const int k : kOrder) {
+    Input& input = inputs_[k];
     if (input.scalar.place != place || (from_host(input) && !converted)) continue;
     input.scalar.offset = layout.take(product(count(input), scalar_bytes(input)));
   }
@@ -54,7 +63,8 @@ Failure Inputs::take(Gpu& gpu) {
   std::vector<Snapshot::Part> parts;
   bool kept = true;
   for (const bool batched : {false, true}) {
-    for (Input& input : inputs_) {
+    for (const int k : kOrder) {
+      Input& input = inputs_[k];
       if (input.datum.batched != batched || !from_host(input)) continue;
       input.snapshot_part = parts.size();
       parts.push_back({input.datum.data, product(batched ? shape_.batch : 1, raw_bytes(input))});
@@ -82,7 +92,8 @@ Failure Inputs::send(Gpu& gpu, const Memory& memory, bool batched, std::size_t f
                      cudaStream_t stream) const {
   std::size_t offset = 0, bytes = 0;
   std::byte* to = nullptr;
-  for (const Input& input : inputs_) {
+  for (const int k : kOrder) {
+    const Input& input = inputs_[k];
     if (input.datum.batched != batched || !from_host(input) || input.elements == 0) continue;
     const std::size_t size = raw_bytes(input);
     const std::size_t next = snapshot_.offset(input.snapshot_part) + first * size;

@@ -1,4 +1,5 @@
-// Places arrays one after another in a block of GPU memory that is yet to be allocated.
+// Places arrays one after another in a block of GPU memory, or in what is sent to it, that is yet to be
+// allocated.
 #pragma once
 
 #include <cstddef>

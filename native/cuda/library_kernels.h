@@ -40,9 +40,6 @@ struct Site : Places<B, kKind> {
   /// Points at the data of one problem, all of them.
   OPTNET_FUNCTION void point_at(const SolveArguments& batch, std::size_t i) {
     this->point_at_matrices(batch.Q, batch.G, batch.A, i);
-    point_at_vectors(batch, i);
-  }
-  OPTNET_FUNCTION void point_at_vectors(const SolveArguments& batch, std::size_t i) {
     Data<B>& data = this->work.data;
     data.p = Base::value(batch.p, i);
     data.h = Base::value(batch.h, i);
@@ -337,7 +334,7 @@ OPTNET_GLOBAL void OPTNET_LAUNCH_BOUNDS(kLibraryThreads, 2)
     at.b.each(size, [&](int k) { form.right[k] = -form.right[k]; });
     at.b.each(size, [&](int k) { group.pivots[i * size + k] = form.pivots[k]; });
   } else {
-    draw_adjoint<B, kKind>(at, batch, i);
+    draw_adjoint(at, batch, i);
   }
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cpu/unit_solver.h"
+#include "cuda/layout.h"
 #include "engine/copy.h"
 #include "engine/sizes.h"
 
@@ -22,23 +23,21 @@ class HostArrays {
 
   /// Room for an array of so many bytes; `placed` is called when there is some. Returns where in the block.
   std::size_t add(std::size_t bytes, Placed placed) {
-    constexpr std::size_t kAlignment = 64;
-    const std::size_t offset = size_;
+    const std::size_t offset = layout_.take(bytes);
     arrays_.emplace_back(offset, std::move(placed));
-    size_ = sum(sum(size_, bytes), kAlignment - 1);
-    if (size_ != SIZE_MAX) size_ = size_ / kAlignment * kAlignment;
     return offset;
   }
   Failure reserve(MemoryPool& pool) {
-    const bool fits = size_ <= physical_memory() && pool.take(size_, block_);
-    if (!fits) return {Failure::Code::kMemory, ' ', 0, 0, 0, size_};
+    const std::size_t bytes = layout_.bytes();
+    const bool fits = bytes <= physical_memory() && pool.take(bytes, block_);
+    if (!fits) return {Failure::Code::kMemory, ' ', 0, 0, 0, bytes};
     for (const auto& [offset, placed] : arrays_) placed(at(offset));
     return {};
   }
   std::byte* at(std::size_t offset) const { return block_.data() + offset; }
 
  private:
-  std::size_t size_ = 0;
+  cuda::Layout layout_;  // a GPU's, so that what is sent to it follows one another there too
   std::vector<std::pair<std::size_t, Placed>> arrays_;
   MemoryPool::Block block_;
 };
@@ -49,7 +48,8 @@ std::size_t width_of(const Shape& shape, int Shape::*width) {
   return width ? static_cast<std::size_t>(shape.*width) : 1;
 }
 
-/// A datum, its tangent and its gradient. In the order in which a GPU has the data sent.
+/// A datum, its tangent and its gradient. In the order in which cuda::Inputs has the data sent: then each
+/// copy is one.
 struct DataPart {
   char name;
   Datum Problem::*datum;
@@ -67,12 +67,12 @@ struct DataPart {
 };
 
 constexpr DataPart kData[] = {
-    {'p', &Problem::p, &Tangents::dp, &Gradients::dp, &Shape::n, nullptr},
     {'Q', &Problem::Q, &Tangents::dQ, &Gradients::dQ, &Shape::n, &Shape::n},
-    {'h', &Problem::h, &Tangents::dh, &Gradients::dh, &Shape::m, nullptr},
     {'G', &Problem::G, &Tangents::dG, &Gradients::dG, &Shape::m, &Shape::n},
-    {'b', &Problem::b, &Tangents::db, &Gradients::db, &Shape::q, nullptr},
     {'A', &Problem::A, &Tangents::dA, &Gradients::dA, &Shape::q, &Shape::n},
+    {'p', &Problem::p, &Tangents::dp, &Gradients::dp, &Shape::n, nullptr},
+    {'h', &Problem::h, &Tangents::dh, &Gradients::dh, &Shape::m, nullptr},
+    {'b', &Problem::b, &Tangents::db, &Gradients::db, &Shape::q, nullptr},
     {'g', &Problem::gl, &Tangents::dgl, &Gradients::dgl, &Shape::m, nullptr},
     {'L', &Problem::lb, &Tangents::dlb, &Gradients::dlb, &Shape::n, nullptr},
     {'U', &Problem::ub, &Tangents::dub, &Gradients::dub, &Shape::n, nullptr},

@@ -10,6 +10,11 @@ namespace optnet {
 
 constexpr std::size_t kAlignment = 64;
 
+/// So many bytes as an Arena takes for them.
+OPTNET_FUNCTION constexpr std::size_t aligned(std::size_t bytes) {
+  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+}
+
 class Arena {
  public:
   OPTNET_FUNCTION explicit Arena(std::byte* base = nullptr) : base_(base) {}
@@ -17,7 +22,7 @@ class Arena {
   template <class T>
   OPTNET_FUNCTION T* take(std::size_t count) {
     T* p = base_ ? reinterpret_cast<T*>(base_ + used_) : nullptr;
-    used_ += (count * sizeof(T) + kAlignment - 1) / kAlignment * kAlignment;
+    used_ += aligned(count * sizeof(T));
     return p;
   }
   OPTNET_FUNCTION std::size_t used() const { return used_; }

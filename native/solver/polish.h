@@ -62,14 +62,14 @@ class Polish {
     if constexpr (Form::kReducesSlack) {
       // Signs from the reduced problem, which is at hand: the data are looked at once, when all is found.
       look(measure(false), kSignRounding);
-      if (any(state.trying) && state.attempts < kPolishes) return next_set();
+      if (goes_on()) return true;
       state.trying = state.found;
     }
     Real now = evaluate();
     form.row_units(b, data, unit);
     if constexpr (!Form::kReducesSlack) {
       look(measure(true), kSignRounding);
-      if (any(state.trying) && state.attempts < kPolishes) return next_set();
+      if (goes_on()) return true;
     }
     const Scale scale = measure(true);
     const Mask exact = !any_weak(scale);
@@ -136,7 +136,9 @@ class Polish {
     copy_where(b, again, m, v.best_s, x.s);
     state.bias = select(again, state.bias * Real(static_cast<Scalar>(kBias)), Real(Scalar(1)));
   }
-  OPTNET_FUNCTION bool next_set() {
+  /// Whether there are next sets to be tried; v.w then has their weights.
+  OPTNET_FUNCTION bool goes_on() {
+    if (!any(state.trying) || state.attempts >= kPolishes) return false;
     b.each(m, [&](int i) { v.w[i] = select(state.trying, active_weight(i), v.w[i]); });
     return true;
   }

@@ -179,8 +179,8 @@ class Solve {
   }
   OPTNET_FUNCTION static bool any(Mask mask) { return !all(!mask); }
 
-  // One step after the other, in a loop and none within another: the compiler for GPUs can size the stack of
-  // what calls itself no better than anybody, and makes room for none of it.
+  // One step after the other, in a loop and none within another: where functions call each other in a circle,
+  // the compiler for GPUs makes room on the stack for the kernel's own frame alone.
 
   /// What `next` goes on with: the iterate is to be measured; the iterations have stopped; the end is to be
   /// settled. Or what it returns: the weights, in work.v.w, or nothing.
@@ -396,7 +396,8 @@ OPTNET_LARGE_FUNCTION void adjoint(const B& b, const Workplace<B, kKind>& work, 
   work.form.solve_kkt_end(b, work.data, z, lambda, nu, dlambda);
 }
 
-/// Whether the adjoint of a form may need `refined_adjoint`.
+/// Whether the adjoint of a form may need `refined_adjoint`: the condensed form's solves are refined anyway,
+/// and float32 has nothing to gain from the one more.
 template <class B, FormKind kKind>
 constexpr bool kRefinesAdjoint = kKind == FormKind::kRangeSpace && sizeof(typename B::Scalar) == 8;
 

@@ -3,56 +3,34 @@
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
+const { programFolders } = require('../setup/cuda.cjs');
 const { root, SetupError, probe, run, step } = require('../setup/run.cjs');
+const { extractFromWheels } = require('../setup/wheels.cjs');
 
 const TOOLS = ['cuobjdump', 'nvdisasm'];
 const PACKAGE = 'triton==3.8.0';
 const FOLDER = path.join(root, '.cache', 'cuda-tools');
 
-const EXTRACT = `
-import glob, os, sys, zipfile
-for wheel in glob.glob(os.path.join(sys.argv[1], "*.whl")):
-    with zipfile.ZipFile(wheel) as archive:
-        for name in archive.namelist():
-            if os.path.basename(name) in sys.argv[3:]:
-                path = os.path.join(sys.argv[2], os.path.basename(name))
-                with open(path, "wb") as file:
-                    file.write(archive.read(name))
-                os.chmod(path, 0o755)
-`;
-
 /** The folder of the tools; undefined where they are not here. */
 function find() {
-  const { PATH = '', CUDA_HOME, CUDA_PATH } = process.env;
-  const toolkits = [CUDA_HOME, CUDA_PATH, '/usr/local/cuda'].filter(Boolean);
-  const folders = [
-    ...PATH.split(path.delimiter),
-    ...toolkits.map((toolkit) => path.join(toolkit, 'bin')),
-    FOLDER,
-  ];
+  const folders = [...(process.env.PATH ?? '').split(path.delimiter), ...programFolders(), FOLDER];
   return folders.find((folder) => TOOLS.every((tool) => probe(path.join(folder, tool), ['--version'])));
 }
 
 /** Brings them if they are not here. Not an error where they cannot be had: then nobody looks at the machine code. */
 function ensureDisassembler() {
   if (find() !== undefined) return;
-  const download = fs.mkdtempSync(path.join(os.tmpdir(), 'optnet-tools-'));
   try {
-    step('Fetching a disassembler for GPU kernels', () => {
-      const options = ['--retries=2', '--no-deps', '--only-binary=:all:', '--dest', download];
-      run('python3', ['-m', 'pip', 'download', ...options, PACKAGE]);
-      fs.mkdirSync(FOLDER, { recursive: true });
-      run('python3', ['-c', EXTRACT, download, FOLDER, ...TOOLS]);
-    });
+    step('Fetching a disassembler for GPU kernels', () =>
+      extractFromWheels([PACKAGE], `/(${TOOLS.join('|')})$`, FOLDER),
+    );
   } catch (error) {
     if (!(error instanceof SetupError)) throw error;
     process.stderr.write('It cannot be had: the tests do not look at the stack of GPU kernels.\n');
-  } finally {
-    fs.rmSync(download, { recursive: true, force: true });
   }
 }
 
-/** The GPU code in an object file, a library or a .cubin: { target, text, reserved }, reserved: bytes of stack by kernel. */
+/** The GPU code in an object file, a library or a .cubin: { text, reserved } for each target, reserved: bytes of stack by kernel. */
 function disassemble(file) {
   const tools = find();
   if (tools === undefined) throw new SetupError('There is no nvdisasm: it is part of the CUDA toolkit.');

@@ -4,7 +4,8 @@ const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
-const { root, SetupError, probe, run, step } = require('./run.cjs');
+const { root, SetupError, probe, step } = require('./run.cjs');
+const { extractFromWheels } = require('./wheels.cjs');
 
 /** The wheels that hold the headers of cuBLAS and cuSOLVER, where the toolkit came without them. */
 const HEADERS = { cuda: '13.', packages: ['nvidia-cublas==13.1.1.3', 'nvidia-cusolver==12.0.4.66'] };
@@ -16,35 +17,21 @@ const NO_CUDA = 'no CUDA (OFF)';
 /** Where there is no GPU to ask: what a build without any still compiles, to see that it compiles. */
 const DEFAULT_ARCHITECTURE = '90';
 
-/** The include folders of these wheels, flat. Their libraries are hundreds of MB, and are looked for at run time. */
-const EXTRACT = `
-import glob, os, sys, zipfile
-for wheel in glob.glob(os.path.join(sys.argv[1], "*.whl")):
-    with zipfile.ZipFile(wheel) as archive:
-        for name in archive.namelist():
-            if "/include/" in name and not name.endswith("/"):
-                with open(os.path.join(sys.argv[2], os.path.basename(name)), "wb") as file:
-                    file.write(archive.read(name))
-`;
+/** The include folders of these wheels. Their libraries are hundreds of MB, and are looked for at run time. */
+const HEADERS_IN_WHEELS = '/include/';
 
 /** Brings the libraries' headers, if a CUDA compiler is here and they are not. */
 function ensureCudaHeaders() {
   const version = nvccVersion();
   if (!version?.startsWith(HEADERS.cuda) || wanted() === 'OFF' || headersFound()) return;
-  const download = fs.mkdtempSync(path.join(os.tmpdir(), 'optnet-headers-'));
   try {
-    step('Fetching the headers of cuBLAS and cuSOLVER', () => {
-      const options = ['--retries=2', '--no-deps', '--only-binary=:all:', '--dest', download];
-      run('python3', ['-m', 'pip', 'download', ...options, ...HEADERS.packages]);
-      fs.mkdirSync(HEADERS_FOLDER, { recursive: true });
-      run('python3', ['-c', EXTRACT, download, HEADERS_FOLDER]);
-    });
+    step('Fetching the headers of cuBLAS and cuSOLVER', () =>
+      extractFromWheels(HEADERS.packages, HEADERS_IN_WHEELS, HEADERS_FOLDER),
+    );
   } catch (error) {
     if (!(error instanceof SetupError)) throw error;
     const [first] = error.message.split('\n').filter((line) => /error/i.test(line));
     process.stderr.write(`No CUDA backend: these headers cannot be had (${first ?? 'pip failed'}).\n`);
-  } finally {
-    fs.rmSync(download, { recursive: true, force: true });
   }
 }
 
@@ -108,14 +95,33 @@ function headersFound() {
 const nvccVersion = () =>
   /release (\d+\.\d+), V([\d.]+)/.exec(nvcc() ? probe(nvcc(), ['--version']) : '')?.[2];
 
-/** Where cmake/cuda.cmake finds it too. */
+/** Where programs of CUDA may be, beside the path. */
+function programFolders() {
+  const { CUDA_HOME, CUDA_PATH } = process.env;
+  return [CUDA_HOME, CUDA_PATH, '/usr/local/cuda']
+    .filter(Boolean)
+    .map((toolkit) => path.join(toolkit, 'bin'));
+}
+
+/** The CUDA compiler; '' where there is none. Where cmake/cuda.cmake finds it too. */
 let compiler;
 function nvcc() {
-  const { CUDACXX, CUDA_HOME, CUDA_PATH } = process.env;
-  const toolkits = [CUDA_HOME, CUDA_PATH, '/usr/local/cuda'].filter(Boolean);
-  const candidates = [CUDACXX, 'nvcc', ...toolkits.map((toolkit) => path.join(toolkit, 'bin', 'nvcc'))];
+  const candidates = [
+    process.env.CUDACXX,
+    'nvcc',
+    ...programFolders().map((folder) => path.join(folder, 'nvcc')),
+  ];
   compiler ??= candidates.find((command) => command && probe(command, ['--version'])) ?? '';
   return compiler;
 }
 
-module.exports = { NO_CUDA, cudaServes, cudaOptions, cudaVersions, ensureCudaHeaders, hasCudaCompiler };
+module.exports = {
+  NO_CUDA,
+  cudaServes,
+  cudaOptions,
+  cudaVersions,
+  ensureCudaHeaders,
+  hasCudaCompiler,
+  nvcc,
+  programFolders,
+};

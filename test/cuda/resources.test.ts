@@ -1,6 +1,6 @@
 // What the GPU kernels take, as ptxas says it, against what is written down in docs/gpu-kernels.json; and whether their
 // stack is as deep as their calls go, as their machine code says it.
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -34,8 +34,8 @@ const checked = JSON.parse(
   expect(checked.overflowing).toEqual([]);
 });
 
-const nvcc = process.env.CUDACXX ?? '/usr/local/cuda/bin/nvcc';
-const compiles = checked.disassembled > 0 && spawnSync(nvcc, ['--version']).status === 0;
+const nvcc = script(`console.log(JSON.stringify(require('./scripts/setup/cuda.cjs').nvcc()))`) as string;
+const compiles = checked.disassembled > 0 && nvcc !== '';
 const targets = ['sm_75', 'sm_80', 'sm_90', 'sm_100', 'sm_120'];
 
 (compiles ? describe : describe.skip)('of functions that are not inlined', () => {

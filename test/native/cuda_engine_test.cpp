@@ -14,6 +14,7 @@
 #include "cuda/environment.h"
 #include "emulation/machine.h"
 #include "engine/cpu_device.h"
+#include "engine/fallback.h"
 
 using namespace optnet;
 
@@ -647,6 +648,27 @@ void nothing_is_drawn_that_nobody_asked_for() {
   }
 }
 
+/// What is in host memory goes to the GPU in one piece for each place that it has there: the solution's, the
+/// call's.
+void little_data_are_sent_at_once() {
+  ThreadPool pool;
+  const auto gpu = open(pool);
+  CpuDevice cpu(pool);
+  FallbackDevice with_fallback(gpu, cpu, pool);
+  const Shape shape{4, 3, 3, 1};
+  Batch batch(shape, DType::kFloat64, kOwn);
+  Solved solved(shape, batch.dtype);
+  for (const bool fallback : {false, true}) {
+    Device& device = fallback ? static_cast<Device&>(with_fallback) : *gpu;
+    Settings settings = tight();
+    settings.fallback = fallback;
+    std::shared_ptr<Solution> solution;
+    const std::size_t before = emulation::uploads();
+    CHECK(!solve(device, batch.problem(), settings, solved.results(), false, solution));
+    CHECK(emulation::uploads() - before == 2);
+  }
+}
+
 void calls_overlap() {
   const NothingLeaks nothing_leaks;
   ThreadPool pool;
@@ -805,6 +827,7 @@ int main() {
   a_call_can_be_cancelled_between_chunks();
   arrays_may_lie_on_the_gpu();
   nothing_is_drawn_that_nobody_asked_for();
+  little_data_are_sent_at_once();
   calls_overlap();
   memory_may_run_out_anywhere();
   a_lost_device_is_an_error_of_every_call_that_needs_it();

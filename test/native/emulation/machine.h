@@ -49,6 +49,7 @@ Inventory inventory();
 
 /// So far, for tests that count them.
 std::size_t launches();
+std::size_t uploads();  ///< copies from host memory
 
 /// Words that were copied to the host though nothing had written them, so far.
 std::size_t unwritten_sent();

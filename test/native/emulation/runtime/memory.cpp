@@ -287,6 +287,7 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaM
     if (bytes == 0) return cudaSuccess;
     const cudaError_t error = check_copy(s, to, from, bytes, bytes, kind);
     if (error != cudaSuccess) return error;
+    if (kind == cudaMemcpyHostToDevice) ++s.uploads;
     if (kind == cudaMemcpyDeviceToHost) s.unwritten_sent += count_unwritten(from, bytes);
     std::memmove(to, from, bytes);
     return cudaSuccess;

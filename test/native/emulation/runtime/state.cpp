@@ -167,6 +167,11 @@ std::size_t unwritten_sent() {
   return state().unwritten_sent;
 }
 
+std::size_t uploads() {
+  const std::lock_guard lock(mutex());
+  return state().uploads;
+}
+
 std::size_t launches() {
   const std::lock_guard lock(mutex());
   return state().launches;

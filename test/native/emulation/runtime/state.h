@@ -68,7 +68,7 @@ struct State {
   std::map<const void*, int> dynamic_shared_memory;  // by kernel: what cudaFuncSetAttribute allowed
 
   int allocations_until_failure = 0, launches_until_loss = 0;
-  std::size_t launches = 0;
+  std::size_t launches = 0, uploads = 0;
   std::size_t unwritten_sent = 0;  // words copied to the host that nobody had written
 
   std::deque<Callback> callbacks;

@@ -11,8 +11,11 @@
 function parse(text) {
   /** @type {Map<string, Map<string, Code>>} */
   const kernels = new Map();
-  let functions, code, symbol;
+  /** Of labels within functions, that of the function: a call of one's own is a jump. */
+  const places = new Map();
+  let functions, code, symbol, name;
   const open = (label) => {
+    name = label;
     code = { frame: 0, alignment: 1, calls: new Set(), byAddress: false, instructions: 0 };
     functions.set(label, code);
   };
@@ -27,9 +30,17 @@ function parse(text) {
       open(symbol);
     } else if (label && functions && label[1] !== symbol) {
       open(label[1]);
+    } else if (/^\.L\w+:$/.test(line)) {
+      places.set(line.slice(0, -1), name);
     } else if (instruction && code) {
       code.instructions++;
       read(code, instruction[1], instruction[2], symbol);
+    }
+  }
+  for (const all of kernels.values()) {
+    for (const [label, one] of all) {
+      const called = [...one.calls].map((target) => places.get(target) ?? target);
+      one.calls = new Set(called.filter((target) => target !== label || one.calls.has(label)));
     }
   }
   return kernels;
@@ -41,8 +52,8 @@ function read(code, opcode, operands, symbol) {
   if (opcode.startsWith('CALL')) {
     if (/^`/.test(operands) && target) code.calls.add(target);
     else code.byAddress = true;
-  } else if (target && /^(BRA|JMP)/.test(opcode) && !target.startsWith('.L')) {
-    code.calls.add(target); // a call at the end of a function
+  } else if (target && /^(BRA|JMP)/.test(opcode)) {
+    code.calls.add(target); // to another function, it is a call at the end
   }
   const [to, ...from] = operands.split(/,\s*/);
   if (to !== 'R1' || opcode.startsWith('R2UR')) return;

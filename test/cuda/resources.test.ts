@@ -68,6 +68,31 @@ const targets = ['sm_75', 'sm_80', 'sm_90', 'sm_100', 'sm_120'];
   );
 });
 
+it('counts the deepest path of calls, and takes a call to within a function for the jump that it is', () => {
+  const text = [
+    '.text.kernel:',
+    '        /*0000*/                   LDC R1, c[0x0][0x28] ;',
+    '        /*0010*/                   VIADD R1, R1, 0xffffffe0 ;',
+    '        /*0020*/               @P0 CALL.REL.NOINC `(.L_x_1) ;',
+    '        /*0030*/                   CALL.REL.NOINC `($kernel$outer) ;',
+    '.L_x_1:',
+    '        /*0040*/                   EXIT ;',
+    '$kernel$outer:',
+    '        /*0050*/                   IADD3 R1, PT, PT, R1, -0x8, RZ ;',
+    '        /*0060*/                   BRA `($kernel$inner) ;',
+    '$kernel$inner:',
+    '        /*0070*/                   IADD3 R1, R1, -0x18, RZ ;',
+    '        /*0080*/                   LOP3.LUT R1, R1, 0xfffffff0, RZ, 0xc0, !PT ;',
+    '.L_x_2:',
+    '        /*0090*/              @!P1 BRA `(.L_x_2) ;',
+    '        /*00a0*/                   RET.REL.NODEC R20 `(kernel) ;',
+  ].join('\n');
+  const program = `const { measureAll } = require('./scripts/cuda/sass.cjs'); console.log(JSON.stringify(measureAll(${JSON.stringify(text)})))`;
+  expect(script(program)).toEqual([
+    { symbol: 'kernel', bytes: 32 + 8 + 32, path: ['kernel', 'outer', 'inner'], instructions: 11 },
+  ]);
+});
+
 it('reads what ptxas says', () => {
   const output = [
     "ptxas info    : Compiling entry function '_ZN6optnet4cuda5solveIdLi32EEEvNS0_9ArgumentsE' for 'sm_90'",

@@ -8,14 +8,14 @@
 // --allow-spills    writes down spills too
 const { execFileSync } = require('node:child_process');
 const fs = require('node:fs');
-const os = require('node:os');
 const path = require('node:path');
 const { parseArgs } = require('node:util');
-const { root, run, SetupError, step } = require('../setup/run.cjs');
+const { build, longStep } = require('../setup/progress.cjs');
+const { root, run, SetupError } = require('../setup/run.cjs');
 const { ensureCudaHeaders } = require('../setup/cuda.cjs');
 const { ensureDisassembler, findDisassembler } = require('./disassembler.cjs');
 const { document } = require('./document.cjs');
-const { compilerOf, kernelsOf } = require('./ptxas.cjs');
+const { compilerOf, kernelsOf, objectsOf } = require('./ptxas.cjs');
 const { overflow, stacks } = require('./stack.cjs');
 
 const BUDGET = path.join(root, 'docs', 'gpu-kernels.json');
@@ -63,10 +63,10 @@ function excess({ kernel, target, ...found }, allowed) {
 }
 
 function record(build, { allowSpills }) {
+  if (objectsOf(build).length === 0) throw new SetupError(`${build} has no GPU kernels.`);
   ensureDisassembler();
   const compiler = compilerOf(build);
   const { kernels, code } = measured(build);
-  if (code.length === 0) throw new SetupError(`${build} has no GPU kernels.`);
   const [overflowing] = code.map(overflow).filter(Boolean);
   if (overflowing !== undefined) throw new SetupError(`Nothing was written down: ${overflowing}`);
   const spilling = kernels.filter(({ spillStores, spillLoads }) => spillStores + spillLoads > 0);
@@ -90,21 +90,13 @@ function record(build, { allowSpills }) {
   fs.writeFileSync(DOCUMENT, document(budget));
 }
 
-function compile() {
+async function compile() {
   ensureCudaHeaders();
-  const jobs = os.availableParallelism().toString();
   const options = ['-DCMAKE_BUILD_TYPE=Release', '-DOPTNET_CUDA=ON', '-DOPTNET_CUDA_ARCHITECTURES=all'];
-  step('Compiling the kernels for all targets', () => {
-    run('cmake', [
-      '-S',
-      '.',
-      '-B',
-      ALL_TARGETS,
-      ...options,
-      '-DOPTNET_INSTRUCTION_SETS=sse2',
-      '-DOPTNET_PLANS=ON',
-    ]);
-    run('cmake', ['--build', ALL_TARGETS, '--parallel', jobs, '--target', 'optnet_plans']);
+  await longStep('Compiling the kernels for all targets', async (progress) => {
+    const contents = ['-DOPTNET_INSTRUCTION_SETS=sse2', '-DOPTNET_PLANS=ON'];
+    run('cmake', ['-S', '.', '-B', ALL_TARGETS, ...options, ...contents]);
+    await build(ALL_TARGETS, ['--target', 'optnet_plans'], progress);
   });
   return ALL_TARGETS;
 }
@@ -136,11 +128,11 @@ function json(value) {
 const { values } = parseArgs({
   options: { check: { type: 'string' }, from: { type: 'string' }, 'allow-spills': { type: 'boolean' } },
 });
-try {
+(async () => {
   if (values.check) process.stdout.write(`${JSON.stringify(check(values.check))}\n`);
-  else record(values.from ?? compile(), { allowSpills: values['allow-spills'] });
-} catch (error) {
+  else record(values.from ?? (await compile()), { allowSpills: values['allow-spills'] });
+})().catch((error) => {
   if (!(error instanceof SetupError)) throw error;
   process.stderr.write(`${error.message}\n`);
   process.exitCode = 1;
-}
+});

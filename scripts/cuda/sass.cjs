@@ -11,7 +11,7 @@
 function parse(text) {
   /** @type {Map<string, Map<string, Code>>} */
   const kernels = new Map();
-  /** Of labels within functions, that of the function: a call of one's own is a jump. */
+  /** Of a label within a function: the function's. */
   const places = new Map();
   let functions, code, symbol, name;
   const open = (label) => {
@@ -37,10 +37,11 @@ function parse(text) {
       read(code, instruction[1], instruction[2], symbol);
     }
   }
-  for (const all of kernels.values()) {
-    for (const [label, one] of all) {
-      const called = [...one.calls].map((target) => places.get(target) ?? target);
-      one.calls = new Set(called.filter((target) => target !== label || one.calls.has(label)));
+  for (const [label, code] of [...kernels.values()].flatMap((all) => [...all])) {
+    for (const target of code.calls) {
+      if (!places.has(target)) continue;
+      code.calls.delete(target);
+      if (places.get(target) !== label) code.calls.add(places.get(target)); // within one's own, it is a jump
     }
   }
   return kernels;

@@ -5,11 +5,12 @@
 #include <cstddef>
 #include <memory>
 
-#include "cpu/general_unit.h"
 #include "engine/problem.h"
-#include "solver/settings.h"
+#include "solver/plain_problem.h"
 
 namespace optnet {
+
+class GeneralUnit;
 
 /// Row-major numbers of the whole batch that `backward` works with.
 struct BatchVectors {

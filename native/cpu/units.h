@@ -237,8 +237,10 @@ class UnitsOf : public UnitSolver {
       if (results.margin)
         results.margin[i] = lane(report.margin, l) < kFar ? lane(report.margin, l) : kNoRows;
       if (results.derivative) {
-        results.derivative[i] = static_cast<std::uint8_t>(lane(report.exact, l) ? Derivative::kActiveSet
-                                                                                : Derivative::kCentralPath);
+        results.derivative[i] =
+            static_cast<std::uint8_t>(lane(report.exact, l)      ? Derivative::kActiveSet
+                                      : lane(report.polished, l) ? Derivative::kCentralPath
+                                                                 : Derivative::kUnpolished);
       }
       results.status[i] = static_cast<std::uint8_t>(
           !lane(report.definite, l) || !std::isfinite(lane(report.objective, l)) ? Status::kNotDefinite

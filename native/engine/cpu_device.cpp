@@ -157,12 +157,12 @@ GeneralBatch::Result CpuSolution::Impl::solve_general(const GeneralBatch::Task& 
   return result;
 }
 
-/// Whether a problem that is solved should have been solved on its active set, which is clear, and was not.
+/// Whether a problem that is solved should have been solved on its active set, and was not.
 bool CpuSolution::Impl::is_blurred(std::size_t i, const Results& results) const {
-  constexpr double kClearMargin = 1e-6;
-  if (!settings.polish || narrow || !results.derivative || !results.margin) return false;
-  return results.derivative[i] == static_cast<std::uint8_t>(Derivative::kCentralPath) &&
-         results.margin[i] > kClearMargin;
+  if (!results.derivative || results.derivative[i] != static_cast<std::uint8_t>(Derivative::kUnpolished))
+    return false;
+  results.derivative[i] = static_cast<std::uint8_t>(Derivative::kCentralPath);
+  return settings.polish && !narrow;
 }
 
 /// By the units' solver where it can; what it leaves unsolved, and what a guess solves, by the general one.
@@ -199,12 +199,10 @@ void CpuSolution::Impl::solve_unit(std::size_t unit, int worker, Solving& call,
     const auto ended = [&](Status status) {
       return !shared_singular && results.status[i] == static_cast<std::uint8_t>(status);
     };
-    const bool done = ended(Status::kSolved) && !general->serves(i), blurred = done && is_blurred(i, results);
-    if (call.skips(i) || (done && !blurred)) return;
+    const bool blurred = !shared_singular && is_blurred(i, results);
+    if (call.skips(i) || (ended(Status::kSolved) && !general->serves(i) && !blurred)) return;
     GeneralBatch::Task task = task_of(i);
-    if (blurred) {
-      task.keep = Keep::kExact;
-    } else if (general->serves(i)) {  // the units' solver has written over it
+    if (general->serves(i)) {  // the units' solver has written over it
       task.guess = guessed;
       task.only_guess = true;
     } else if (!shared_singular && !ended(Status::kNotDefinite)) {

@@ -297,11 +297,9 @@ GeneralBatch::Result GeneralBatch::solve(const Task& task, const Block& scratch,
                                             task.guess ? &guess : nullptr, solution.all(), at.all());
   if (!report.convex) return Result::kNotConvex;
   const bool proof = report.ending == Ending::kPrimalInfeasible || report.ending == Ending::kDualInfeasible;
-  const bool solved = report.ending == Ending::kSolved,
-             exact = solved && report.derivative == GeneralDerivative::kActiveSet;
-  const bool worth = task.keep == Keep::kExact ? exact
-                     : solved                  ? task.keep != Keep::kCertificates
-                                               : proof || (task.keep == Keep::kAll && !task.only_guess);
+  const bool solved = report.ending == Ending::kSolved;
+  const bool worth = solved ? task.keep != Keep::kCertificates
+                            : proof || (task.keep == Keep::kAll && !task.only_guess);
   if (!worth) return Result::kUnsolved;
 
   if (settings_.closest && report.ending == Ending::kPrimalInfeasible && d_.m + d_.q > 0) {

@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "cpu/general_unit.h"
 #include "cpu/unit_solver.h"
 #include "engine/memory.h"
 
@@ -31,9 +32,8 @@ class GeneralBatch {
 
   enum class Result : std::uint8_t { kSolved, kUnsolved, kInfeasible, kNotConvex, kNoMemory };
 
-  /// Which results are worth more than what is there already: all, solutions and certificates, certificates,
-  /// or solutions on their active sets.
-  enum class Keep : std::uint8_t { kAll, kAnswers, kCertificates, kExact };
+  /// Which results are worth more than what is there already: all, solutions and certificates, or certificates.
+  enum class Keep : std::uint8_t { kAll, kAnswers, kCertificates };
   struct Task {
     std::size_t i = 0;
     std::function<void(const PlainProblem&)> read = nullptr;  ///< into plain arrays; null: what `load` took

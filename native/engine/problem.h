@@ -79,6 +79,7 @@ enum class Derivative : std::uint8_t {
   kActiveSet = 0,    ///< on the active set
   kCentralPath = 1,  ///< of the point on the central path where the iterations ended
   kNone = 2,         ///< zero: the problem has no solution
+  kUnpolished = 255,  ///< of the units' solver to the engine: kCentralPath, as no active set was found
 };
 
 /// Where results go: arrays of the problem's dtype and shape, [batch, n], [batch, m], [batch, q], and

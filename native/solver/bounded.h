@@ -7,7 +7,7 @@
 #include <limits>
 
 #include "solver/data.h"
-#include "solver/general_problem.h"
+#include "solver/plain_problem.h"
 
 namespace optnet {
 

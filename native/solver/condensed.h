@@ -42,12 +42,14 @@ class Condensed {
   /// Before the first factorisation, with v.w: λ = D(Gz − h) and s = −D⁻¹λ for a D that makes rows
   /// comparable, the mean of diag Q over ‖Gᵢ‖²∞. From h is cut what is huge of the slack at the solution
   /// without inequalities, which `prepare` left the factors for.
-  OPTNET_LARGE_FUNCTION void begin(const B& b, const Data<B>& data, Iterate<B>& x, InteriorPointWork<B>& v) {
+  OPTNET_LARGE_FUNCTION void begin(const B& b, const Data<B>& data, Iterate<B>& x, InteriorPointWork<B>& v,
+                                   Units<B>& units) {
     const Real curvature = root_mean_diagonal(b, data), weight(static_cast<Scalar>(kStartWeight));
     Real *const unit = v.t, *const rest = v.ds;
     b.each(d.n, [&](int j) { x.z[j] = -data.p[j]; });
     b.solve_lower(saddle.L, x.z);
     saddle.eliminate(b, x.z, data.b, x.nu, work);
+    units.root = b.max(d.n, [&](int j) { return abs(x.z[j]); });
     b.solve_upper(saddle.L, x.z);
     b.multiply(data.G, x.z, x.s);
     b.each(d.m, [&](int i) {
@@ -60,14 +62,14 @@ class Condensed {
 
   /// After it.
   OPTNET_LARGE_FUNCTION void end_begin(const B& b, const Data<B>& data, Iterate<B>& x,
-                                       InteriorPointWork<B>& v) {
+                                       InteriorPointWork<B>& v, Units<B>& units) {
     Real *const unit = v.t, *const rest = v.ds, *const h = v.r;
     b.each(d.m, [&](int i) { h[i] = data.h[i] - rest[i]; });
     b.each(d.n, [&](int j) { x.z[j] = -data.p[j]; });
     b.each(d.q, [&](int k) { x.nu[k] = data.b[k]; });
     solve_kkt(b, data, x.z, h, x.nu, x.lambda);
     b.each(d.m, [&](int i) { x.s[i] = rest[i] - x.lambda[i] / (v.w[i] * v.w[i]); });
-    push_inside(b, d.m, unit, x.lambda, x.s);
+    set_units(b, data, unit, push_inside(b, d.m, unit, x.lambda, x.s), units);
   }
 
   OPTNET_LARGE_FUNCTION void factor(const B& b, const Data<B>& data, const Real* weights) {
@@ -78,7 +80,7 @@ class Condensed {
   }
   /// The part of `factor` that is not dense linear algebra.
   OPTNET_FUNCTION void weigh(const B& b, const Data<B>& data, const Real* weights) {
-    const Real most(static_cast<Scalar>(kLargestFactorWeight)), curvature = root_mean_diagonal(b, data);
+    const Real most(static_cast<Scalar>(kLargestCondensedWeight<Scalar>)), curvature = root_mean_diagonal(b, data);
     b.each(d.m, [&](int i) {
       w[i] = weights[i];
       w_factor[i] = min(weights[i], most * curvature / data.G_norm[i]);
@@ -140,10 +142,6 @@ class Condensed {
   OPTNET_FUNCTION Matrices matrices() const { return {saddle, gram_work, w_factor}; }
 
  private:
-  static constexpr int kRefinementSteps = 2;
-  /// √D of a row in the factor, at most this × √(mean of diag Q)/‖Gᵢ‖∞: half the digits are left to Q.
-  static constexpr double kLargestFactorWeight = sizeof(Scalar) == 8 ? 1e4 : 30;
-
   Dimensions d;
   SaddlePoint<B> saddle;               // of H and A
   typename B::WeightedGram gram_work;  // what the backend needs to form GᵀDG
@@ -167,7 +165,7 @@ class Condensed {
     b.each(d.q, [&](int k) { rhs_nu[k] = nu[k]; });
     b.each(d.m, [&](int i) { rhs_lambda[i] = alambda[i]; });
     solve_once(b, data, z, rhs_lambda, nu, dlambda);
-    for (int step = 0; step < kRefinementSteps && !all(!which); ++step) {
+    for (int step = 0; step < kCondensedRefinements && !all(!which); ++step) {
       residual(b, data, z, dlambda, nu);
       solve_once(b, data, ez, elambda, enu, elambda);
       b.each(d.n, [&](int j) { z[j] = z[j] + select(which, ez[j], zero); });

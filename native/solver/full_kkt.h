@@ -29,7 +29,8 @@ class FullKkt {
   OPTNET_FUNCTION static int size(const Dimensions& d) { return d.n + d.m + d.q; }
 
   /// Before the first factorisation, with v.w: as Condensed::begin, with h as it is.
-  OPTNET_FUNCTION void begin(const B& b, const Data<B>& data, Iterate<B>& x, InteriorPointWork<B>& v) {
+  OPTNET_FUNCTION void begin(const B& b, const Data<B>& data, Iterate<B>& x, InteriorPointWork<B>& v,
+                             Units<B>&) {
     b.diagonal(data.Q, x.z);
     const Real curvature =
         sqrt(Real(static_cast<Scalar>(1.0 / d.n)) * b.sum(d.n, [&](int j) { return x.z[j]; }));
@@ -47,9 +48,16 @@ class FullKkt {
   }
   OPTNET_FUNCTION void answer_start(const B& b, Iterate<B>& x) { answer(b, x.z, x.lambda, x.nu); }
   /// After it.
-  OPTNET_FUNCTION void end_begin(const B& b, const Data<B>&, Iterate<B>& x, InteriorPointWork<B>& v) {
+  OPTNET_FUNCTION void end_begin(const B& b, const Data<B>& data, Iterate<B>& x, InteriorPointWork<B>& v,
+                                 Units<B>& units) {
     b.each(d.m, [&](int i) { x.s[i] = -x.lambda[i] / (v.w[i] * v.w[i]); });
-    push_inside(b, d.m, v.ds, x.lambda, x.s);
+    set_units(b, data, v.ds, push_inside(b, d.m, v.ds, x.lambda, x.s), units);
+  }
+
+  /// uᵢ, as in the condensed form.
+  OPTNET_FUNCTION void row_units(const B& b, const Data<B>& data, Real* unit) const {
+    const Real curvature = b.max(d.n, [&](int j) { return data.Q.at(j, j); });
+    b.each(d.m, [&](int i) { unit[i] = data.G_norm[i] / sqrt(curvature); });
   }
 
   OPTNET_FUNCTION void weigh(const B& b, const Data<B>&, const Real* weights) {

@@ -58,7 +58,10 @@ class General {
         polished(method.point(scratch)),
         direction(kkt.vector(scratch)),
         state(scratch.template take<signed char>(static_cast<std::size_t>(data.rows))),
-        work(GeneralKkt<B>::zeros(scratch, d.n)) {}
+        work(GeneralKkt<B>::zeros(scratch, d.n)),
+        nu_error(GeneralKkt<B>::zeros(scratch, d.q + data.rows)),
+        row_error(GeneralKkt<B>::zeros(scratch, data.rows)),
+        weak_below(GeneralKkt<B>::zeros(scratch, data.rows)) {}
 
   /// Takes the numbers of `problem`, which it changes. Writes the solution; `differentiated`, the point where
   /// the derivative is taken, differs from it with `smoothing` alone. `guess`: a solution to start from, or
@@ -183,6 +186,8 @@ class General {
   Vector direction;
   signed char* state;  ///< of C's rows: +1 active at the upper side, −1 at the lower, 0 inactive
   Real* work;
+  Real *nu_error, *row_error;  ///< of `polished`: how far the last refinement moved it, and more
+  Real* weak_below;            ///< multipliers, of C's rows
   int base_rows = 0;  ///< of S: what must hold with equality whatever the solution
 
   /// Iterates until a solution, then solves on its active set; where that fails, goes on. True: `polished`
@@ -196,11 +201,12 @@ class General {
         return false;
       }
       method.normalise(method.at);
-      report.errors = method.measure(method.at);
+      report.errors = method.measure_exactly(method.at);
       report.ending = report.errors.scaled <= settings.tolerance ? Ending::kSolved : Ending::kStopped;
-      if (!settings.polish || report.errors.scaled > kPolishable) return false;
-      if (polish(settings.tolerance, kPolishAttempts, report)) return true;
-      if (ending != Ending::kSolved) return false;
+      if (!settings.polish || report.errors.own > kPolishable) return false;
+      const bool last = ending != Ending::kSolved || round + 1 == kPolishRounds;
+      if (polish(settings.tolerance, kPolishAttempts, last, report)) return true;
+      if (last) return false;
       tolerance *= 1e-2;
     }
     return false;
@@ -226,34 +232,45 @@ class General {
       x.z.u[i] *= data.has_u[i];
       x.z.l[i] *= data.has_l[i];
     });
-    return polish(tolerance, attempts, report);
+    return polish(tolerance, attempts, true, report);
   }
 
   /// The equality-constrained problem of the active rows, from method.at, into `polished`. Rows that turn out
-  /// to be wrong are exchanged, a few times. True: it is the solution, and better than what was there.
-  OPTNET_LARGE_FUNCTION bool polish(double tolerance, int attempts, GeneralReport& report) {
+  /// to be wrong are exchanged, a few times; where too few are active, more are only looked for if the iterates
+  /// will not show them (`last`). True: it is the solution, and better than what was there.
+  OPTNET_LARGE_FUNCTION bool polish(double tolerance, int attempts, bool last, GeneralReport& report) {
     const Point& from = method.at;
+    Point& x = polished;
+    b.each(data.d.n, [&](int j) { x.v.x[j] = from.v.x[j]; });
     for (int i = 0; i < data.rows; ++i) {
       const bool upper = data.has_u[i] > 0 && from.z.u[i] > from.s.u[i];
       const bool lower = data.has_l[i] > 0 && from.z.l[i] > from.s.l[i];
       state[i] = !upper && !lower ? 0 : !lower || (upper && from.z.u[i] > from.z.l[i]) ? 1 : -1;
     }
+    int moves = data.d.n;
     for (int attempt = 0; attempt < attempts; ++attempt) {
       list_active();
       b.each(data.rows, [&](int i) { kkt.D[i] = 0; });
       kkt.factor_dropping(b);
-      Point& x = polished;
       x.tau = 1;
       x.kappa = 0;
-      b.each(data.d.n, [&](int j) { x.v.x[j] = from.v.x[j]; });
       b.each(data.rows, [&](int i) { x.s.u[i] = x.s.l[i] = x.z.u[i] = x.z.l[i] = 0; });
       b.each(kkt.stiff_rows, [&](int k) {
         const int row = kkt.stiff[k] - data.d.q;
         x.v.nu[k] = k < base_rows ? from.v.nu[k] : side[k] > 0 ? from.z.u[row] : -from.z.l[row];
       });
       newton(x);
-      if (exchange(x) > 0) continue;
-      const GeneralErrors errors = method.measure(x);
+      if (exchange(x) > 0) {
+        b.each(data.d.n, [&](int j) { x.v.x[j] = from.v.x[j]; });
+        continue;
+      }
+      GeneralErrors errors = method.measure_exactly(x);
+      const Slide slide = slide_to_row(x);
+      if (slide == Slide::kForEver || (slide == Slide::kToRow && (!last || --moves < 0))) break;
+      if (slide == Slide::kToRow) {
+        --attempt;
+        continue;
+      }
       if (!(errors.scaled <= tolerance) ||
           !(errors.scaled <= report.errors.scaled || errors.scaled <= Real(1e-2) * tolerance)) {
         break;
@@ -270,7 +287,8 @@ class General {
     return false;
   }
 
-  /// Newton's method on the active set: one step, as all is linear, and one for its rounding.
+  /// Newton's method on the active set: one step, as all is linear, and one for its rounding, whose size says
+  /// how much of the solution is rounding.
   OPTNET_FUNCTION void newton(Point& x) {
     for (int step = 0; step < 2; ++step) {
       method.measure(x);
@@ -280,32 +298,43 @@ class General {
       kkt.solve(b, direction);
       kkt.add(b, Real(1), direction, x.v);
     }
+    data.multiply(b, direction.x, row_error);
+    b.each(data.rows, [&](int i) { row_error[i] = Real(kErrors) * abs(row_error[i]); });
+    b.each(kkt.stiff_rows, [&](int k) { nu_error[k] = Real(kErrors) * abs(direction.nu[k]); });
+  }
+  /// What of the multiplier of row k of S, and of the slack of row i of C, may be rounding, after `newton` and
+  /// `measure_exactly`.
+  OPTNET_FUNCTION Real error_of_multiplier(int k) const {
+    return nu_error[k] + Real(kLeastError) * b.max(data.d.n, [&](int j) { return method.sizes().x[j]; });
+  }
+  OPTNET_FUNCTION Real error_of_slack(const Point& x, int i) const {
+    const Real largest = b.max(data.d.n, [&](int j) { return abs(x.v.x[j]); });
+    const Real size = max(max(abs(data.u[i]), abs(data.l[i])), method.sizes().y[i]);
+    return row_error[i] + Real(kLeastError) * size + kEpsilon<Real> * largest;
   }
 
   /// Multipliers and slacks of the active set's solution; those of the wrong sign up to rounding become 0,
   /// and rows that are wrong beyond change sides. Returns how many.
   OPTNET_FUNCTION int exchange(Point& x) {
-    const Real allowed(kSignRounding);
-    data.multiply(b, x.v.x, method.Cx);
+    method.measure_exactly(x);
     int wrong = 0;
     for (int i = 0; i < data.rows; ++i) {
       const Real above = data.u[i] - method.Cx[i], below = method.Cx[i] - data.l[i];
+      const Real rounding = error_of_slack(x, i);
       if (data.has_u[i] > 0) x.s.u[i] = state[i] > 0 ? Real(0) : max(above, Real(0));
       if (data.has_l[i] > 0) x.s.l[i] = state[i] < 0 ? Real(0) : max(below, Real(0));
-      if (data.has_u[i] > 0 && state[i] <= 0 && above < -allowed * (1 + abs(data.u[i]))) {
+      if (data.has_u[i] > 0 && state[i] <= 0 && above < -rounding) {
         ++wrong;
         state[i] = 1;
-      } else if (data.has_l[i] > 0 && state[i] >= 0 && below < -allowed * (1 + abs(data.l[i]))) {
+      } else if (data.has_l[i] > 0 && state[i] >= 0 && below < -rounding) {
         ++wrong;
         state[i] = -1;
       }
     }
-    const Real most =
-        kkt.stiff_rows > 0 ? Real(1) + b.max(kkt.stiff_rows, [&](int k) { return abs(x.v.nu[k]); }) : Real(1);
     for (int k = base_rows; k < kkt.stiff_rows; ++k) {
       const int row = kkt.stiff[k] - data.d.q;
       if (side[k] * x.v.nu[k] >= 0) continue;
-      if (side[k] * x.v.nu[k] < -allowed * most) {
+      if (side[k] * x.v.nu[k] < -error_of_multiplier(k)) {
         ++wrong;
         state[row] = 0;
       } else {
@@ -313,6 +342,40 @@ class General {
       }
     }
     return wrong;
+  }
+
+  /// Where the system is singular, variables were held fixed wherever the iterate had them. If the objective
+  /// falls along the lines that this leaves, the solution is not there but at the row that ends the line.
+  enum class Slide { kNo, kToRow, kForEver };
+  OPTNET_LARGE_FUNCTION Slide slide_to_row(Point& x) {
+    Real rounding = Real(kLeastError) * b.max(data.d.n, [&](int j) { return method.sizes().x[j]; });
+    if (kkt.stiff_rows > 0) rounding += b.max(kkt.stiff_rows, [&](int k) { return nu_error[k]; });
+    b.each(data.d.n, [&](int j) {
+      const Real slope = method.residual.x[j];
+      const bool flat = kkt.keep_x[j] > 0 || abs(slope) <= Real(kWeakErrors) * rounding;
+      direction.x[j] = flat ? Real(0) : -slope;
+    });
+    const Real falls = b.max(data.d.n, [&](int j) { return abs(direction.x[j]); });
+    if (!(falls > Real(0))) return Slide::kNo;
+    kkt.complete(b, direction);
+    data.multiply(b, direction.x, method.Cx);
+    const Real size = b.max(data.d.n, [&](int j) { return abs(direction.x[j]); });
+    Real nearest(kNoBound);
+    int row = -1, upper = 0;
+    for (int i = 0; i < data.rows; ++i) {
+      const Real along = method.Cx[i];
+      if (state[i] != 0 || abs(along) <= Real(kStays) * size) continue;
+      if (!((along > 0 ? data.has_u[i] : data.has_l[i]) > 0)) continue;
+      const Real distance = (along > 0 ? x.s.u[i] : x.s.l[i]) / abs(along);
+      if (distance >= nearest) continue;
+      nearest = distance;
+      row = i;
+      upper = along > 0 ? 1 : -1;
+    }
+    if (row < 0) return Slide::kForEver;
+    state[row] = static_cast<signed char>(upper);
+    b.each(data.d.n, [&](int j) { x.v.x[j] += nearest * direction.x[j]; });
+    return Slide::kToRow;
   }
 
   /// S: what must hold with equality, and the active rows.
@@ -335,10 +398,14 @@ class General {
   /// After `polish`: rows that are active or not by less than can be told get the weight that the iterations
   /// left them with.
   OPTNET_FUNCTION GeneralDerivative weigh_weak_rows() {
-    const Real weak(kWeaklyActive);
+    method.measure_exactly(polished);
+    b.each(data.rows, [&](int i) { weak_below[i] = 0; });
+    for (int k = base_rows; k < kkt.stiff_rows; ++k)
+      weak_below[kkt.stiff[k] - data.d.q] = Real(kWeakErrors) * error_of_multiplier(k);
     bool any = false;
     for (int i = 0; i < data.rows; ++i) {
-      const auto is_weak = [&](Real has, Real s, Real z) { return has > 0 && s <= weak && z <= weak; };
+      const Real near = Real(kWeakErrors) * error_of_slack(polished, i), weak = weak_below[i];
+      const auto is_weak = [&](Real has, Real s, Real z) { return has > 0 && s <= near && z <= weak; };
       const bool upper = is_weak(data.has_u[i], polished.s.u[i], polished.z.u[i]),
                  lower = is_weak(data.has_l[i], polished.s.l[i], polished.z.l[i]);
       if (!upper && !lower) continue;
@@ -425,7 +492,7 @@ class General {
         const Real slack =
             data.has_u[i] > 0 && dual == Real(1) ? x.s.u[i] : data.u[i] - primal * method.Cx[i];
         to.slack[i] =
-            data.plain.h && abs(data.plain.h[i]) < Real(kInfinite) ? slack * data.value_scale(i) : kNoBound;
+            data.plain.h && data.plain.h[i] < data.infinite(i) ? slack * data.value_scale(i) : kNoBound;
       });
     }
     for (int k = 0; k < base_rows; ++k) {

@@ -42,6 +42,7 @@ class GeneralKkt {
     bounded_D = zeros(scratch, data.rows);
     ones = zeros(scratch, capacity);
     work = zeros(scratch, n > capacity ? n : capacity);
+    work_x = zeros(scratch, n);
     for (Vector* v : {&right, &error, &change, &product}) *v = vector(scratch);
   }
 
@@ -143,11 +144,23 @@ class GeneralKkt {
     b.each(stiff_rows, [&](int k) { keep_nu[k] = keep_nu[k] > 0 ? Real(1) : Real(0); });
   }
 
-  /// nu ← δ(E + δI)⁻¹ nu, after `factor`: all but what is orthogonal to S's columns vanishes.
-  OPTNET_FUNCTION void shrink_range(const B& b, Real* nu) const {
-    b.each(stiff_rows, [&](int k) { nu[k] = Real(kDualShift) * nu[k]; });
-    b.solve_lower(Le, nu);
-    b.solve_upper(Le, nu);
+  /// Factors SᵀS + CᵀDC alone, with a shift, for `shrink_range`.
+  OPTNET_FUNCTION bool factor_rows(const B& b) {
+    gather(b);
+    b.set(L, [](int, int) { return Real(0); });
+    add_rows(b, L, Real(kRowShift));
+    return b.factor(L, L, Real(0));
+  }
+  /// ν ← ν − S x and y ← y − DC x, where (SᵀS + CᵀDC) x is `sum` = Sᵀν + Cᵀy, which overwrites `sum`: what S
+  /// and the rows of C see of it vanishes, and each y changes by little of itself where D is its square.
+  OPTNET_FUNCTION void shrink_range(const B& b, Real* sum, Real* nu, Real* y) const {
+    b.solve_lower(L, sum);
+    b.solve_upper(L, sum);
+    multiply_stiff(b, sum, product.nu);
+    b.each(stiff_rows, [&](int k) { nu[k] -= product.nu[k]; });
+    if (data.rows == 0) return;
+    data.multiply(b, sum, product.y);
+    b.each(data.rows, [&](int i) { y[i] -= D[i] * product.y[i]; });
   }
 
   /// x ← ρ(Q + SᵀS + ρI)⁻¹ x, after `factor` with weights of 0: all but what neither Q nor S sees vanishes.
@@ -167,6 +180,19 @@ class GeneralKkt {
     copy(b, v, right);
     solve_shifted(b, v);
     refine(b, right, v);
+  }
+
+  /// Completes v, given in the variables that were dropped, to a vector that the rest of the system does not
+  /// see.
+  OPTNET_FUNCTION void complete(const B& b, const Vector& v) const {
+    b.each(stiff_rows, [&](int k) { v.nu[k] = 0; });
+    b.each(data.rows, [&](int i) { v.y[i] = 0; });
+    apply(b, v, right);
+    b.each(n, [&](int j) { work_x[j] = v.x[j]; });
+    b.each(n, [&](int j) { v.x[j] = keep_x[j] > 0 ? -right.x[j] : Real(0); });
+    b.each(stiff_rows, [&](int k) { v.nu[k] = -right.nu[k]; });
+    solve(b, v);
+    b.each(n, [&](int j) { v.x[j] += work_x[j]; });
   }
 
   /// Refines v towards the solution for `right_hand` until rounding stops it.
@@ -239,7 +265,7 @@ class GeneralKkt {
   typename B::Triangle L, Le;
   typename B::Matrix S, Ys;
   typename B::WeightedGram G_work, S_work;
-  Real *root, *bounded_D, *ones, *work;
+  Real *root, *bounded_D, *ones, *work, *work_x;
   Vector right, error, change, product;
 
   OPTNET_FUNCTION void bound_weights(const B& b) const {
@@ -247,18 +273,21 @@ class GeneralKkt {
   }
 
   /// L ← Q + shift·I + SᵀS + CᵀDC
-  OPTNET_FUNCTION void assemble(const B& b, Real shift) {
+  OPTNET_FUNCTION void assemble(const B& b, Real shift) { add_rows(b, data.Q, shift); }
+
+  /// L ← M + shift·I + SᵀS + CᵀDC
+  OPTNET_FUNCTION void add_rows(const B& b, const typename B::Triangle& M, Real shift) {
     const int m = data.d.m;
     bound_weights(b);
     const bool weighted = m > 0 && b.max(m, [&](int i) { return D[i]; }) > Real(0);
     b.each(m, [&](int i) { root[i] = sqrt(bounded_D[i]); });
-    if (weighted) b.add_weighted_gram(data.Q, data.G, root, G_work, L);
+    if (weighted) b.add_weighted_gram(M, data.G, root, G_work, L);
     b.each(stiff_rows, [&](int k) { ones[k] = 1; });
     if (stiff_rows > 0) {
       S_work.columns = stiff_rows;
-      b.add_weighted_gram(weighted ? L : data.Q, S, ones, S_work, L);
-    } else if (!weighted) {
-      b.copy(data.Q, L);
+      b.add_weighted_gram(weighted ? L : M, S, ones, S_work, L);
+    } else if (!weighted && M.data != L.data) {
+      b.copy(M, L);
     }
     const Real* bounds = data.bounded ? bounded_D + data.offset : nullptr;
     b.add_diagonal(L, [&](int j) { return shift + (bounds ? bounds[j] : Real(0)); });

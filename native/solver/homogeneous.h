@@ -13,6 +13,7 @@ namespace optnet {
 /// How well a point meets the conditions, in the caller's units.
 struct GeneralErrors {
   double scaled = 1e30;  ///< in units of what the tolerance allows (settings.h)
+  double own = 1e30;     ///< the same whatever the caller's units are: its absolute parts are of typical size
   double primal = 0, dual = 0, gap = 0, objective = 0;
 };
 
@@ -42,6 +43,7 @@ class Homogeneous {
     for (Point* x : {&at, &best, &step}) *x = point(scratch);
     constant = kkt.vector(scratch);
     residual = kkt.vector(scratch);
+    term_size = kkt.vector(scratch);
     for (Sides* v : {&residual_sides, &constant_z, &target, &pair_residual}) *v = this->sides(scratch);
     for (Real** v : {&Qx, &transposed, &size, &Qxi, &difference}) *v = GeneralKkt<B>::zeros(scratch, n);
     Cx = GeneralKkt<B>::zeros(scratch, rows);
@@ -75,7 +77,8 @@ class Homogeneous {
       iterations = 0;
       if (crossed()) return Ending::kPrimalInfeasible;
       start();
-      if (inconsistent()) return Ending::kPrimalInfeasible;
+      if (inconsistent(tolerance)) return Ending::kPrimalInfeasible;
+      least_reach = kSeemsInfeasible;
     }
     at.kappa = max(at.kappa, Real(1e-30));
     kkt.accuracy = kDirectionAccuracy;
@@ -95,11 +98,11 @@ class Homogeneous {
         break;
       }
       least_mu = min(least_mu, mu);
-      if (errors.scaled <= tolerance) {
+      if (errors.scaled <= tolerance || errors.own <= Real(kOwnTolerance) * tolerance) {
         ending = Ending::kSolved;
         break;
       }
-      const Ending proof = fresh ? prove() : Ending::kNone;
+      const Ending proof = fresh ? prove(tolerance) : Ending::kNone;
       if (proof != Ending::kNone) {
         kkt.accuracy = kRefined;
         return proof;
@@ -112,13 +115,27 @@ class Homogeneous {
       if (short_steps > 3) break;
     }
     kkt.accuracy = kRefined;
-    copy(best, at);
-    measure(at);
+    if (ending != Ending::kSolved) copy(best, at);
+    if (measure_exactly(at).scaled <= tolerance) ending = Ending::kSolved;
     return ending;
   }
 
   /// Residuals of a point (in `residual`, `residual_sides`), and what they mean for the caller.
-  OPTNET_LARGE_FUNCTION GeneralErrors measure(const Point& x) {
+  OPTNET_FUNCTION GeneralErrors measure(const Point& x) {
+    find_residuals(x);
+    return errors(x, false);
+  }
+  /// The same, but what the rounding of their terms explains of the residuals does not count.
+  OPTNET_FUNCTION GeneralErrors measure_exactly(const Point& x) {
+    find_residuals(x);
+    find_sizes(x);
+    return errors(x, true);
+  }
+
+  /// Of the last `measure_exactly`: sums of the absolute values of what residual.x, and Cx, are the sums of.
+  OPTNET_FUNCTION const Vector& sizes() const { return term_size; }
+
+  OPTNET_LARGE_FUNCTION void find_residuals(const Point& x) {
     b.multiply_symmetric(data.Q, x.v.x, Qx);
     b.each(rows, [&](int i) { x.v.y[i] = x.z.u[i] - x.z.l[i]; });
     data.multiply_transpose(b, x.v.y, transposed);
@@ -145,7 +162,6 @@ class Homogeneous {
     pairs = b.sum(rows, [&](int i) { return x.s.u[i] * x.z.u[i] + x.s.l[i] * x.z.l[i]; });
     residual_tau = x.kappa + px + support + xQx / x.tau;
     mu = (pairs + x.kappa * x.tau) / Real(sides_count + 1);
-    return errors(x);
   }
 
   OPTNET_FUNCTION void copy(const Point& from, Point& to) const {
@@ -202,11 +218,25 @@ class Homogeneous {
     for (int pass = 0; factored && pass < 3; ++pass) kkt.shrink_range_of_primal(b, at.v.x, size);
     kkt.stiff_rows = base_rows;
     kkt.gather(b);
+    const Real noise = Real(kNoise) * b.max(n, [&](int j) { return abs(at.v.x[j]); });
+    b.each(n, [&](int j) { at.v.x[j] = abs(at.v.x[j]) > noise ? at.v.x[j] : Real(0); });
     at.tau = 0;
     measure_direction();
     at.tau = step.tau;
-    if (certificate(at) == Ending::kDualInfeasible) return true;
+    if (proves_unbounded(at)) return true;
     copy(step, at);
+    measure(at);
+    return false;
+  }
+
+  /// Takes from the multipliers of `at`, which seem to prove that no point is feasible, what does not vanish
+  /// in Sᵀν + Cᵀy. False, and nothing has changed: that is no proof.
+  OPTNET_FUNCTION bool annihilate(double tolerance) {
+    copy(at, step);
+    for (const double least : {kClearlyActive, kFaintlyActive}) {
+      if (annihilate_above(Real(least), tolerance)) return true;
+      copy(step, at);
+    }
     measure(at);
     return false;
   }
@@ -243,32 +273,54 @@ class Homogeneous {
     homogeneous = true;
   }
 
-  /// Whether the point proves that there is no solution.
-  OPTNET_FUNCTION Ending certificate(const Point& x) const {
-    const Real value = farkas();
-    if (value > Real(kCertificateValue) * support_size) {  // more than the rounding of its terms
-      const Real left = b.max(n, [&](int j) { return abs(transposed[j]); });
-      Real largest(0);
-      if (rows > 0) largest = b.max(rows, [&](int i) { return max(x.z.u[i], x.z.l[i]); });
-      if (kkt.stiff_rows > 0)
-        largest = max(largest, b.max(kkt.stiff_rows, [&](int k) { return abs(x.v.nu[k]); }));
-      const bool rounded = left <= kCertificateRounding * largest && left <= kRoundedCertificate * value;
-      if (left <= kCertificate * value || rounded) return Ending::kPrimalInfeasible;
-    }
-    const Real along = descent();
-    if (along > Real(0)) {
-      const Real curved = b.max(n, [&](int j) { return abs(Qx[j]); });
-      Real outside(0);
-      if (kkt.stiff_rows > 0) {
-        outside = b.max(kkt.stiff_rows, [&](int k) { return abs(residual.nu[k] + right_stiff[k] * x.tau); });
-      }
-      if (rows > 0) {
-        outside = max(outside,
-                      b.max(rows, [&](int i) { return max(data.has_u[i] * Cx[i], -data.has_l[i] * Cx[i]); }));
-      }
-      if (max(curved * kStraighter, outside) <= kCertificate * along) return Ending::kDualInfeasible;
-    }
-    return Ending::kNone;
+  /// Whether the multipliers of x, measured last, prove that no point is feasible. Sᵀν + Cᵀy, which must
+  /// vanish, does so up to the rounding of the terms that it is the sum of; and what may be left of it, at any
+  /// point that is not out of all proportion, is less than their value. Nor is a point feasible to within
+  /// the tolerance.
+  OPTNET_LARGE_FUNCTION bool proves_infeasible(const Point& x, double tolerance) {
+    const Real value = farkas(), rounding(kRoundings * kEpsilon<Real>);
+    if (!(value > rounding * support_size)) return false;
+    find_sizes_of_transposed(x);
+    const bool vanishes = b.max(n, [&](int j) {
+      return abs(transposed[j]) - Real(kVanishes * kEpsilon<Real>) * term_size.x[j];
+    }) <= Real(0);
+    if (!vanishes) return false;
+    const Real left = b.sum(n, [&](int j) {
+      const Real reach = data.bounded ? min(Real(kReach), bound_of(j)) : Real(kReach);
+      return (abs(transposed[j]) + rounding * term_size.x[j]) * reach;
+    });
+    const Real allowed = Real(tolerance) *
+        (b.sum(kkt.stiff_rows, [&](int k) {
+           return abs(x.v.nu[k]) * (unit_of_stiff(k) + Real(kRelative) * abs(right_stiff[k]));
+         }) +
+         b.sum(rows, [&](int i) {
+           return x.z.u[i] * (unit_of_row(i) + Real(kRelative) * abs(data.u[i])) +
+                  x.z.l[i] * (unit_of_row(i) + Real(kRelative) * abs(data.l[i]));
+         }));
+    return left < value && allowed < value;
+  }
+
+  /// Whether x, measured last with τ = 0, is a direction in which the objective falls for ever: what Q and S see of it,
+  /// and what leads it outside, is rounding of the terms that it is the sum of.
+  OPTNET_LARGE_FUNCTION bool proves_unbounded(const Point& x) {
+    const Real along = descent(), vanishes(kVanishes * kEpsilon<Real>);
+    if (!(along > Real(kRoundings * kEpsilon<Real>) *
+                      b.sum(n, [&](int j) { return abs(data.p[j] * x.v.x[j]); })))
+      return false;
+    find_sizes_of_values(x);
+    const auto exceeds = [&](Real error, Real terms) { return error > vanishes * terms ? Real(1) : Real(0); };
+    Real wrong = b.sum(n, [&](int j) { return exceeds(abs(Qx[j]), term_size.x[j]); });
+    wrong += b.sum(kkt.stiff_rows, [&](int k) {
+      return exceeds(abs(residual.nu[k]), term_size.nu[k]);
+    });
+    wrong += b.sum(rows, [&](int i) {
+      return exceeds(max(data.has_u[i] * Cx[i], -data.has_l[i] * Cx[i]), term_size.y[i]);
+    });
+    const Real size = b.max(n, [&](int j) { return abs(x.v.x[j]); });
+    const Real curved = b.sum(n, [&](int j) {
+      return abs(x.v.x[j]) * (abs(Qx[j]) + Real(kRoundings * kEpsilon<Real>) * term_size.x[j]);
+    });
+    return wrong <= Real(0) && Real(kReach) * curved < along * size;
   }
 
  private:
@@ -279,6 +331,7 @@ class Homogeneous {
   Point best, step;
   Vector constant;  // the solution for the constant right-hand side (−p, s, u and −l)
   Sides constant_z, residual_sides, target, pair_residual;
+  Vector term_size;  // sums of the absolute values of what residuals are the sums of
   Real *size, *Qxi, *difference;
   Real xQx = 0, px = 0, support = 0, support_size = 0, pairs = 0, residual_tau = 0, mu = 0;
 
@@ -294,31 +347,72 @@ class Homogeneous {
     return false;
   }
 
-  /// Whether the rows of S contradict each other, with a matrix factored. Then `at` is the proof: what of
-  /// their right-hand side s is orthogonal to S's columns, as the rest vanishes under δ(E + δI)⁻¹.
-  OPTNET_FUNCTION bool inconsistent() {
+  /// Whether the rows of S contradict each other. Then `at` is the proof: what of their right-hand side s is
+  /// orthogonal to S's columns.
+  OPTNET_FUNCTION bool inconsistent(double tolerance) {
     if (kkt.stiff_rows == 0) return false;
-    clear(best);
-    b.each(kkt.stiff_rows, [&](int k) { best.v.nu[k] = -right_stiff[k]; });
-    for (int pass = 0; pass < 4; ++pass) kkt.shrink_range(b, best.v.nu);
-    const Real largest = b.max(kkt.stiff_rows, [&](int k) { return abs(best.v.nu[k]); });
-    if (!(largest > Real(0))) return false;
-    b.each(kkt.stiff_rows, [&](int k) { best.v.nu[k] /= largest; });
-    measure(best);
-    if (certificate(best) != Ending::kPrimalInfeasible) return false;
+    copy(at, best);
+    clear(at);
+    b.each(kkt.stiff_rows, [&](int k) { at.v.nu[k] = -right_stiff[k]; });
+    if (annihilate(tolerance)) return true;
     copy(best, at);
-    return true;
+    return false;
   }
 
-  /// Whether the current point proves that there is no solution, once it is looked at closely.
-  OPTNET_FUNCTION Ending prove() {
-    const Ending proof = certificate(at);
+  /// The same with the rows of C alone whose multipliers are at least so large, beside the largest.
+  OPTNET_LARGE_FUNCTION bool annihilate_above(Real least, double tolerance) {
+    b.each(rows, [&](int i) {
+      const bool active = max(at.z.u[i], at.z.l[i]) > max(at.s.u[i], at.s.l[i]);
+      at.v.y[i] = active ? at.z.u[i] - at.z.l[i] : Real(0);
+    });
+    const Real largest = largest_multiplier(at);
+    bool sound = largest > Real(0);
+    if (sound) {
+      divide_multipliers(at, largest);
+      b.each(rows, [&](int i) { at.v.y[i] = abs(at.v.y[i]) > least ? at.v.y[i] : Real(0); });
+      b.each(rows, [&](int i) { kkt.D[i] = at.v.y[i] * at.v.y[i]; });
+      sound = kkt.factor_rows(b);
+    }
+    for (int pass = 0; sound && pass < kAnnihilations; ++pass) {
+      data.multiply_transpose(b, at.v.y, difference);
+      kkt.add_stiff_transpose(b, at.v.nu, difference);
+      kkt.shrink_range(b, difference, at.v.nu, at.v.y);
+      // Where equalities do not contradict each other, nothing is left but rounding.
+      const Real left = largest_multiplier(at);
+      sound = left > Real(0);
+      if (sound) divide_multipliers(at, left);
+      b.each(kkt.stiff_rows, [&](int k) { at.v.nu[k] = without_noise(at.v.nu[k]); });
+      b.each(rows, [&](int i) {
+        const Real y = without_noise(at.v.y[i]);
+        at.v.y[i] = (y > 0 ? data.has_u[i] : data.has_l[i]) > 0 ? y : Real(0);
+      });
+    }
+    if (sound) {
+      b.each(rows, [&](int i) {
+        at.z.u[i] = max(at.v.y[i], Real(0));
+        at.z.l[i] = max(-at.v.y[i], Real(0));
+      });
+      find_residuals(at);
+      sound = proves_infeasible(at, tolerance);
+    }
+    return sound;
+  }
+
+  /// Whether the current point proves that there is no solution, once it is looked at closely; which is worth
+  /// it each time that it seems much more so.
+  OPTNET_FUNCTION Ending prove(double tolerance) {
+    if (farkas() > Real(0)) {
+      const Real reach = b.max(n, [&](int j) { return abs(transposed[j]); }) / farkas();
+      if (reach <= least_reach) {
+        if (annihilate(tolerance)) return Ending::kPrimalInfeasible;
+        least_reach = Real(0.1) * reach;
+      }
+    }
     const bool seems_endless = at.tau < Real(kSeemsEndless) * at.kappa && descent() > Real(0);
-    if (proof != Ending::kDualInfeasible && !seems_endless) return proof;
-    return straighten() ? Ending::kDualInfeasible : proof;
+    return seems_endless && straighten() ? Ending::kDualInfeasible : Ending::kNone;
   }
 
-  /// What `certificate` needs to know of at.x alone.
+  /// What `proves_unbounded` needs to know of at.x alone.
   OPTNET_FUNCTION void measure_direction() {
     b.multiply_symmetric(data.Q, at.v.x, Qx);
     data.multiply(b, at.v.x, Cx);
@@ -326,6 +420,87 @@ class Homogeneous {
     b.each(kkt.stiff_rows, [&](int k) { residual.nu[k] -= right_stiff[k] * at.tau; });
     px = b.sum(n, [&](int j) { return data.p[j] * at.v.x[j]; });
     support = support_size = 0;
+  }
+
+  OPTNET_FUNCTION Real largest_multiplier(const Point& x) const {
+    Real largest(0);
+    if (rows > 0) largest = b.max(rows, [&](int i) { return abs(x.v.y[i]); });
+    if (kkt.stiff_rows == 0) return largest;
+    return max(largest, b.max(kkt.stiff_rows, [&](int k) { return abs(x.v.nu[k]); }));
+  }
+  OPTNET_FUNCTION void divide_multipliers(const Point& x, Real by) const {
+    b.each(rows, [&](int i) { x.v.y[i] /= by; });
+    b.each(kkt.stiff_rows, [&](int k) { x.v.nu[k] /= by; });
+  }
+  /// Of a number beside 1.
+  OPTNET_FUNCTION static Real without_noise(Real x) { return abs(x) > Real(kNoise) ? x : Real(0); }
+
+  // Sums of absolute values, of the plain numbers: they are asked for a few times only.
+
+  OPTNET_FUNCTION void find_sizes(const Point& x) {
+    find_sizes_of_transposed(x);
+    b.each(n, [&](int j) { difference[j] = term_size.x[j]; });
+    find_sizes_of_values(x);
+    b.each(n, [&](int j) {
+      size[j] = max(size[j], term_size.x[j]);  // terms of Qx may cancel
+      term_size.x[j] += difference[j] + abs(data.p[j]) * x.tau;
+    });
+    b.each(kkt.stiff_rows, [&](int k) { term_size.nu[k] += abs(right_stiff[k]) * x.tau; });
+  }
+  /// Of Sᵀν + Cᵀy, in term_size.x.
+  OPTNET_FUNCTION void find_sizes_of_transposed(const Point& x) {
+    b.each(n, [&](int j) {
+      Real sum(0);
+      for (int i = 0; i < data.d.m; ++i) sum += abs(data.plain.G[at_row(i, j)] * x.v.y[i]);
+      if (data.bounded) sum += abs(x.v.y[data.offset + j]);
+      for (int k = 0; k < kkt.stiff_rows; ++k) sum += abs(of_stiff(k, j) * x.v.nu[k]);
+      term_size.x[j] = sum;
+    });
+  }
+  /// Of Qx, Sx and Cx, in term_size.
+  OPTNET_FUNCTION void find_sizes_of_values(const Point& x) {
+    b.each(n, [&](int j) {
+      Real sum(0);
+      for (int k = 0; data.plain.Q && k < n; ++k) sum += abs(data.plain.Q[at_row(j, k)] * x.v.x[k]);
+      term_size.x[j] = sum;
+    });
+    b.each(kkt.stiff_rows, [&](int k) {
+      Real sum(0);
+      for (int j = 0; j < n; ++j) sum += abs(of_stiff(k, j) * x.v.x[j]);
+      term_size.nu[k] = sum;
+    });
+    b.each(rows, [&](int i) {
+      Real sum(0);
+      for (int j = 0; i < data.d.m && j < n; ++j) sum += abs(data.plain.G[at_row(i, j)] * x.v.x[j]);
+      if (i >= data.offset && data.bounded) sum = abs(x.v.x[i - data.offset]);
+      term_size.y[i] = sum;
+    });
+  }
+  OPTNET_FUNCTION std::size_t at_row(int i, int j) const { return static_cast<std::size_t>(i) * n + j; }
+  /// Element j of row k of S.
+  OPTNET_FUNCTION Real of_stiff(int k, int j) const {
+    const int row = kkt.stiff[k], row_of_C = row - data.d.q;
+    if (row_of_C < 0) return data.plain.A[at_row(row, j)];
+    if (row_of_C < data.d.m) return data.plain.G[at_row(row_of_C, j)];
+    return row_of_C - data.offset == j ? Real(1) : Real(0);
+  }
+
+  /// The farthest from 0 that bounds leave x[j].
+  OPTNET_FUNCTION Real bound_of(int j) const {
+    const int i = data.offset + j;
+    if (!(data.has_u[i] > 0 && data.has_l[i] > 0)) return kNoBound;
+    return max(abs(data.u[i]), abs(data.l[i]));
+  }
+
+  // The tolerance's units, in those of the scaled problem. Those are about the size of its numbers, so that
+  // no unit of the caller's makes the tolerance loose.
+  OPTNET_FUNCTION Real unit_of_row(int i) const {
+    return min(Real(kLargestUnit), min(Real(1), data.unit[i]) / data.value_scale(i));
+  }
+  OPTNET_FUNCTION Real unit_of_stiff(int k) const {
+    const int row = kkt.stiff[k];
+    if (row >= data.d.q) return unit_of_row(row - data.d.q);
+    return min(Real(kLargestUnit), min(Real(1), data.unit_A[row]) * data.scales.row_A[row]);
   }
 
   OPTNET_FUNCTION void clear(Point& x) const {
@@ -451,6 +626,7 @@ class Homogeneous {
     at.kappa += alpha * step.kappa;
   }
   Real slope = 0, last_alpha = 1;
+  Real least_reach = 0;     ///< how well multipliers vanished beside their value when they were looked at
   bool cautious = false;    ///< no second-order correction, more centering
   bool homogeneous = true;  ///< τ and κ move too
 
@@ -517,55 +693,62 @@ class Homogeneous {
     return Real(1) / inverse;
   }
 
-  OPTNET_FUNCTION GeneralErrors errors(const Point& x) const {
-    const Real one(1), relative(kRelative), inverse = one / x.tau;
+  /// `rounded`: with the sizes at hand, less what rounding may have made of the residuals.
+  OPTNET_LARGE_FUNCTION GeneralErrors errors(const Point& x, bool rounded) const {
+    const Real one(1), relative(kRelative), inverse = one / x.tau, most(kLargestUnit);
+    const Real rounding(rounded ? kRoundings * kEpsilon<Real> : 0);
+    const Real largest = rounded ? b.max(n, [&](int j) { return term_size.x[j]; }) : Real(0);
+    // Over the tolerance's unit, and over the problem's own.
+    const auto scaled = [&](Real error, Real terms, Real unit, Real size) {
+      return max(abs(error) - rounding * terms, Real(0)) * inverse / (unit + relative * size * inverse);
+    };
+    const auto of_dual = [&](int j, Real unit) {
+      return scaled(residual.x[j], term_size.x[j] + largest, unit, size[j]);
+    };
+    const auto of_stiff = [&](int k, Real unit) {
+      return scaled(residual.nu[k], term_size.nu[k], unit, abs(right_stiff[k]) * x.tau);
+    };
+    const auto of_row = [&](int i, Real unit) {
+      const auto side = [&](Real error, Real right, Real s) {
+        return scaled(error, term_size.y[i] + abs(right) * x.tau + s, unit, max(abs(right) * x.tau, s));
+      };
+      return max(side(residual_sides.u[i], data.u[i], x.s.u[i]), side(residual_sides.l[i], data.l[i], x.s.l[i]));
+    };
     GeneralErrors e;
     e.dual = b.max(n, [&](int j) { return abs(residual.x[j]) * data.dual_scale(j) * inverse; });
-    e.scaled = b.max(n, [&](int j) {
-      const Real scale = data.dual_scale(j) * inverse;
-      return abs(residual.x[j]) * scale / (one + relative * size[j] * scale);
-    });
+    e.scaled = b.max(n, [&](int j) { return of_dual(j, min(most, one / data.dual_scale(j))); });
+    e.own = b.max(n, [&](int j) { return of_dual(j, most); });
     Real total = b.sum(n, [&](int j) { return abs(residual.x[j]) + abs(x.v.x[j]); });
-    const auto row_error = [&](Real error, Real scale, Real unit, Real right) {
-      return abs(error) * scale * inverse / (min(one, unit) + relative * right * scale * inverse);
-    };
     if (kkt.stiff_rows > 0) {
       const auto scale_of = [&](int k) {
         const int row = kkt.stiff[k];
         return row < data.d.q ? one / data.scales.row_A[row] : data.value_scale(row - data.d.q);
       };
-      const auto unit_of = [&](int k) {
-        const int row = kkt.stiff[k];
-        return row < data.d.q ? data.unit_A[row] : data.unit[row - data.d.q];
-      };
       e.primal = b.max(kkt.stiff_rows, [&](int k) { return abs(residual.nu[k]) * scale_of(k) * inverse; });
-      e.scaled = max(e.scaled, b.max(kkt.stiff_rows, [&](int k) {
-        return row_error(residual.nu[k], scale_of(k), unit_of(k), abs(right_stiff[k]) * x.tau);
-      }));
+      e.scaled = max(e.scaled, b.max(kkt.stiff_rows, [&](int k) { return of_stiff(k, unit_of_stiff(k)); }));
+      e.own = max(e.own, b.max(kkt.stiff_rows, [&](int k) { return of_stiff(k, most); }));
       total += b.sum(kkt.stiff_rows, [&](int k) { return abs(residual.nu[k]) + abs(x.v.nu[k]); });
     }
     if (rows > 0) {
       e.primal = max(e.primal, b.max(rows, [&](int i) {
         return max(abs(residual_sides.u[i]), abs(residual_sides.l[i])) * data.value_scale(i) * inverse;
       }));
-      e.scaled = max(e.scaled, b.max(rows, [&](int i) {
-        const Real scale = data.value_scale(i);
-        return max(
-            row_error(residual_sides.u[i], scale, data.unit[i], max(abs(data.u[i]) * x.tau, x.s.u[i])),
-            row_error(residual_sides.l[i], scale, data.unit[i], max(abs(data.l[i]) * x.tau, x.s.l[i])));
-      }));
+      e.scaled = max(e.scaled, b.max(rows, [&](int i) { return of_row(i, unit_of_row(i)); }));
+      e.own = max(e.own, b.max(rows, [&](int i) { return of_row(i, most); }));
       total += b.sum(
           rows, [&](int i) { return abs(x.v.y[i]) + abs(residual_sides.u[i]) + abs(residual_sides.l[i]); });
     }
     if (sides_count > 0) {
-      const Real mean = inverse / (data.scales.cost * Real(sides_count));
-      e.gap = pairs * inverse * mean;
-      const Real sum =
-          b.sum(rows, [&](int i) { return abs(data.u[i]) * x.z.u[i] + abs(data.l[i]) * x.z.l[i]; });
-      e.scaled = max(e.scaled, e.gap / (one + relative * sum * mean));
+      const Real mean = inverse / Real(sides_count), gap = pairs * inverse * mean;
+      const Real products = mean * b.sum(rows, [&](int i) {
+        return abs(data.u[i]) * x.z.u[i] + abs(data.l[i]) * x.z.l[i];
+      });
+      e.gap = gap / data.scales.cost;
+      e.scaled = max(e.scaled, gap / (min(most, Real(data.scales.cost)) + relative * products));
+      e.own = max(e.own, gap / (most + relative * products));
     }
     e.objective = (Real(0.5) * xQx * inverse + px) * inverse / data.scales.cost;
-    if (!(total * inverse < Real(1e60))) e.scaled = 1e30;
+    if (!(total * inverse < Real(1e60))) e.scaled = e.own = 1e30;
     return e;
   }
 };

@@ -4,7 +4,7 @@
 // Each problem of a pack has its own step, its own end and its own best iterate; a finished one is frozen.
 //
 // A System is what couples s and λ:
-//   Real residual(r)     r ← h − Gz − s at the current iterate; returns the scaled size of all residuals
+//   Real residual(r, units)    r ← h − Gz − s at the current iterate; returns the scaled size of all residuals
 //   void factor(w)       Newton's matrix with D = W², W = diag √(λ/s)
 //   void solve(t)        dλ in place of t, where G dz − D⁻¹dλ = t and the other residuals vanish
 //   void step(alpha)     z, ν ← z, ν + α (dz, dν)
@@ -21,6 +21,7 @@ struct Progress {
   typename B::Mask done{false};
   typename B::Real error{typename B::Scalar(1e30)};  ///< scaled, of the best iterate so far
   typename B::Real iterations{typename B::Scalar(0)};
+  Units<B> units;
 };
 
 /// Vectors of length m.
@@ -55,12 +56,12 @@ OPTNET_FUNCTION typename B::Real mean_gap(const B& b, const Data<B>& data, const
 /// give 1e30.
 template <class B>
 OPTNET_FUNCTION typename B::Real scaled_gap(const B& b, const Data<B>& data, const Iterate<B>& x,
-                                            typename B::Real gap) {
+                                            const Units<B>& units, typename B::Real gap) {
   using Real = typename B::Real;
   using Scalar = typename B::Scalar;
   const Real infinity(Scalar(1e30)), relative(static_cast<Scalar>(kRelative));
   const Real products = mean_of_rows(b, data, [&](int i) { return abs(data.h[i]) * x.lambda[i]; });
-  const Real size = Real(Scalar(1)) + relative * products;
+  const Real size = min(Real(Scalar(1)), units.gap) + relative * products;
   return select(gap < infinity, gap / size, infinity);
 }
 
@@ -104,9 +105,9 @@ class InteriorPoint {
   /// √(λ/s) to factor with.
   OPTNET_LARGE_FUNCTION bool measure() {
     const Real zero(Scalar(0)), one(Scalar(1));
-    const Real residual = system.residual(v.r);
+    const Real residual = system.residual(v.r, progress.units);
     state.mu = mean_gap(b, data, x);
-    const Real error = max(residual, scaled_gap(b, data, x, state.mu));
+    const Real error = max(residual, scaled_gap(b, data, x, progress.units, state.mu));
 
     const Mask better = (!progress.done) & (error < progress.error);
     progress.error = select(better, error, progress.error);
@@ -239,9 +240,10 @@ OPTNET_LARGE_FUNCTION void cut_huge_slack(const B& b, int m, const Real* unit, R
 /// Pushes a starting point inside: (λ, s = −D⁻¹λ) solves the problem with its complementarity dropped, in
 /// units (`unit` for λᵢ, 1/unit for sᵢ) that make rows comparable. Both are shifted until the least is a
 /// fraction of a typical λ, so that scaling the objective or a row changes nothing. Rows with a huge slack
-/// have no say in the shift, and get a λ that keeps their complementarity in line with the others'.
+/// have no say in the shift, and get a λ that keeps their complementarity in line with the others'. Returns the
+/// typical λ, in units.
 template <class B, class Real = typename B::Real>
-OPTNET_LARGE_FUNCTION void push_inside(const B& b, int m, const Real* unit, Real* lambda, Real* s) {
+OPTNET_LARGE_FUNCTION Real push_inside(const B& b, int m, const Real* unit, Real* lambda, Real* s) {
   using Scalar = typename B::Scalar;
   const Real zero(Scalar(0)), one(Scalar(1));
   const Real active = b.sum(m, [&](int i) { return select(lambda[i] > zero, one, zero); });
@@ -261,6 +263,20 @@ OPTNET_LARGE_FUNCTION void push_inside(const B& b, int m, const Real* unit, Real
     lambda[i] = unit[i] * select(slack > huge, min(multiplier, typical * huge / slack), multiplier);
     s[i] = slack / unit[i];
   });
+  return typical;
+}
+
+/// From the typical λ of a start, and ‖ẑ₀‖∞ of the solution without inequalities in `units.root`.
+template <class B, class Real = typename B::Real>
+OPTNET_FUNCTION void set_units(const B& b, const Data<B>& data, const Real* unit, Real typical, Units<B>& units) {
+  using Scalar = typename B::Scalar;
+  const int m = data.d.m;
+  const Real one(Scalar(1)), most(static_cast<Scalar>(kLargestUnit));
+  units.root = max(units.root, typical);
+  const Real value = b.sum(m, [&](int i) { return one / unit[i]; }) / b.sum(m, [&](int i) { return data.G_norm[i]; });
+  units.row = most * units.root * value;
+  units.dual = most * units.root / value;
+  units.gap = most * units.root * units.root;
 }
 
 }  // namespace optnet

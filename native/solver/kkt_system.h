@@ -17,19 +17,26 @@ class KktSystem {
   template <class Arena>
   OPTNET_FUNCTION KktSystem(const B& backend, Form& form, const Data<B>& data, Iterate<B>& x, Arena& scratch)
       : b(backend), form(form), data(data), d(data.d), x(x) {
-    for (Real** v : {&rz, &dz, &best_z, &Qz, &term, &size}) *v = B::vector(scratch, d.n);
+    for (Real** v : {&rz, &dz, &best_z, &Qz, &term, &size, &rounding}) *v = B::vector(scratch, d.n);
     for (Real** v : {&rnu, &dnu, &best_nu}) *v = B::vector(scratch, d.q);
     dlambda = B::vector(scratch, d.m);
   }
 
   Real* Qz = nullptr;  ///< as of the last call of `residual`
 
-  OPTNET_FUNCTION Real residual(Real* r) { return residual(r, nullptr, Mask(false)); }
+  OPTNET_FUNCTION Real residual(Real* r, const Units<B>& units) {
+    return residual(r, units, nullptr, Mask(false));
+  }
 
   /// The same after s ← h − Gz, and 0 for active rows (of positive `weight`), of the problems in `active`.
-  OPTNET_LARGE_FUNCTION Real residual(Real* r, const Real* weight, Mask active) {
+  OPTNET_LARGE_FUNCTION Real residual(Real* r, const Units<B>& units, const Real* weight, Mask active) {
     const Real one(Scalar(1)), zero(Scalar(0)), infinity(Scalar(1e30)),
         relative(static_cast<Scalar>(kRelative));
+    // Terms of Qz may cancel, and rounding is theirs: |Qⱼₖ| ≤ √Qⱼⱼ √Qₖₖ.
+    b.diagonal(data.Q, Qz);
+    b.each(d.n, [&](int j) { rounding[j] = sqrt(max(Qz[j], zero)); });
+    const Real terms = Real(static_cast<Scalar>(kRoundings * kEpsilon<Scalar>)) *
+                       b.sum(d.n, [&](int j) { return rounding[j] * abs(x.z[j]); });
     b.multiply_symmetric(data.Q, x.z, Qz);
     b.each(d.n, [&](int j) {
       rz[j] = Qz[j] + data.p[j];
@@ -37,7 +44,10 @@ class KktSystem {
     });
     if (d.m > 0) add_term(data.G, x.lambda);
     if (d.q > 0) add_term(data.A, x.nu);
-    Real error = b.max(d.n, [&](int j) { return abs(rz[j]) / (one + relative * size[j]); });
+    const Real unit = min(one, units.dual);
+    Real error = b.max(d.n, [&](int j) {
+      return max(abs(rz[j]) - terms * rounding[j], zero) / (unit + relative * size[j]);
+    });
     Real total = b.sum(d.n, [&](int j) { return abs(rz[j]); });  // not finite if any is not, unlike a maximum
     if (d.m > 0) {
       b.multiply(data.G, x.z, r);
@@ -47,7 +57,7 @@ class KktSystem {
       }
       b.each(d.m, [&](int i) { r[i] = r[i] - x.s[i]; });
       error = max(error, b.max(d.m, [&](int i) {
-        return abs(r[i]) / (min(one, data.G_norm[i]) + relative * max(abs(data.h[i]), x.s[i]));
+        return abs(r[i]) / (units.of_row(data.G_norm[i]) + relative * max(abs(data.h[i]), x.s[i]));
       }));
       total = total + b.sum(d.m, [&](int i) { return abs(r[i]); });
     }
@@ -55,7 +65,7 @@ class KktSystem {
       b.multiply(data.A, x.z, rnu);
       b.each(d.q, [&](int k) { rnu[k] = rnu[k] - data.b[k]; });
       error = max(error, b.max(d.q, [&](int k) {
-        return abs(rnu[k]) / (min(one, data.A_norm[k]) + relative * abs(data.b[k]));
+        return abs(rnu[k]) / (units.of_row(data.A_norm[k]) + relative * abs(data.b[k]));
       }));
       total = total + b.sum(d.q, [&](int k) { return abs(rnu[k]); });
     }
@@ -160,6 +170,7 @@ class KktSystem {
   Iterate<B>& x;
   Real *rz, *rnu, *dz, *dnu, *dlambda, *best_z, *best_nu;
   Real *term, *size;  // one product Cᵀv; the largest term of each row of rz
+  Real* rounding;     // √Qⱼⱼ
 
   OPTNET_FUNCTION void negate_residuals() {
     b.each(d.n, [&](int j) { dz[j] = -rz[j]; });

@@ -11,6 +11,18 @@
 
 namespace optnet {
 
+/// √(λ/s), bounded: the derivative's weight of a row, of this unit, on the central path.
+template <class B, class Real = typename B::Real>
+OPTNET_FUNCTION Real path_weight(Real lambda, Real s, Real unit) {
+  using Scalar = typename B::Scalar;
+  const Real one(Scalar(1)), zero(Scalar(0)), tiny(static_cast<Scalar>(1e-30)),
+      most(static_cast<Scalar>(kLargestWeight<Scalar>)),
+      least(static_cast<Scalar>(1 / kLargestWeight<Scalar>));
+  const Real own = select(unit > tiny, unit, one);
+  const Real square = max(lambda, zero) / max(s, tiny);
+  return min(max(sqrt(square) * own, least), most) / own;
+}
+
 /// Which problems of a pack are solved on their active sets.
 template <class B>
 struct PolishState {
@@ -23,6 +35,7 @@ struct PolishState {
   /// How far the last refinement moved what the factor gave, relative to its size: what other solves with the
   /// factor have lost to rounding.
   typename B::Real rounding{typename B::Scalar(0)};
+  typename B::Real error{typename B::Scalar(0)};  ///< the same of λᵢ and sᵢ, relative to `Scale`'s sizes
   Mask found{false};  ///< since `begin`: a set that its signs agree with
   int attempts = 0;
 };
@@ -35,8 +48,18 @@ class Polish {
   using Mask = typename B::Mask;
 
   OPTNET_FUNCTION Polish(const B& backend, const Data<B>& data, Form& form, KktSystem<B, Form>& kkt,
-                         Iterate<B>& x, InteriorPointWork<B>& v, PolishState<B>& state)
-      : b(backend), data(data), form(form), kkt(kkt), x(x), v(v), state(state), m(data.d.m), unit(v.t) {}
+                         Iterate<B>& x, InteriorPointWork<B>& v, const Units<B>& units,
+                         PolishState<B>& state)
+      : b(backend),
+        data(data),
+        form(form),
+        kkt(kkt),
+        x(x),
+        v(v),
+        units(units),
+        state(state),
+        m(data.d.m),
+        unit(v.t) {}
 
   /// In v.w, the weights of the first set of the problems in `mask`, whose iterates are the best that they
   /// have been at.
@@ -72,7 +95,7 @@ class Polish {
       if (goes_on()) return true;
     }
     const Scale scale = measure(true);
-    const Mask exact = !any_weak(scale);
+    const Mask exact = !any_weak(scale, weak());
     Mask good = state.found & right_signs(scale, kSignRounding) & (now <= limit);
     if (only_exact) good = good & exact;
     error = select(good, now, error);
@@ -86,22 +109,22 @@ class Polish {
   /// In v.w, the derivative's weights: the active set's where the problem is solved on it, but √(λ/s) of the
   /// last iterate for rows that are nearly weakly active, and for every row of the other problems.
   OPTNET_LARGE_FUNCTION void derivative_weights() {
-    const Real most(static_cast<Scalar>(kLargestWeight<Scalar>)),
-        least(static_cast<Scalar>(1 / kLargestWeight<Scalar>));
     form.row_units(b, data, unit);
     state.bias = Real(Scalar(1));
     const Scale scale = measure(true);
+    const Real weak = this->weak();
     b.each(m, [&](int i) {
       const Real lambda = select(state.accepted, v.best_lambda[i], x.lambda[i]);
       const Real s = select(state.accepted, v.best_s[i], x.s[i]);
-      const Real path = min(max(sqrt(lambda / s), least), most);
-      v.w[i] = select(state.accepted & !is_weak(scale, i), active_weight(i), path);
+      const Real path = path_weight<B>(lambda, s, unit[i]);
+      v.w[i] = select(state.accepted & !is_weak(scale, weak, i), active_weight(i), path);
     });
   }
 
  private:
-  /// What λᵢuᵢ and sᵢ are large or small beside: the largest λᵢuᵢ, ‖z‖∞. Of the two sizes that these give a
-  /// slack, the larger one is an accident of badly scaled columns or of a nearly singular Q.
+  /// What λᵢuᵢ and sᵢ are large or small beside: the largest λᵢuᵢ, or what the objective's size makes of it where
+  /// none is strongly active; ‖z‖∞. Of the two sizes that these give a slack, the larger one is an accident of
+  /// badly scaled columns or of a nearly singular Q.
   struct Scale {
     Real lambda, z;
   };
@@ -112,6 +135,7 @@ class Polish {
   KktSystem<B, Form>& kkt;
   Iterate<B>& x;
   InteriorPointWork<B>& v;
+  const Units<B>& units;
   PolishState<B>& state;
   int m;
   Real* unit;
@@ -150,21 +174,36 @@ class Polish {
       form.recover(b, data, x);
       kkt.restore(state.accepted);
     }
-    Real now = kkt.residual(v.r, v.w, state.trying);
+    state.error = select(state.trying, Real(Scalar(0)), state.error);
+    Real now = kkt.residual(v.r, units, v.w, state.trying);
     for (int k = 0; k < Form::kPolishSteps; ++k) {
-      const Mask coarse = now > Real(static_cast<Scalar>(kRefineAbove));
-      const Mask which = Form::kReducesSlack ? state.trying & coarse : state.trying;
-      if (!any(which)) break;
+      Mask which = state.trying;
+      if constexpr (Form::kReducesSlack) {
+        // Where a row may be weakly active, how far refinement moves it tells what is rounding.
+        const Mask coarse = now > Real(static_cast<Scalar>(kRefineAbove));
+        which = which & (coarse | any_weak(measure(true), Real(static_cast<Scalar>(kMostWeak))));
+        if (!any(which)) break;
+      }
+      b.each(m, [&](int i) {
+        v.dlambda[i] = x.lambda[i];
+        v.ds[i] = x.s[i];
+      });
       const Real moved = kkt.refine(v.r, v.w, which);
       state.rounding = select(which, moved, state.rounding);
-      now = kkt.residual(v.r, v.w, state.trying);
+      now = kkt.residual(v.r, units, v.w, state.trying);
+      const Scale scale = measure(true);
+      const Real error = b.max(m, [&](int i) {
+        return max(abs(x.lambda[i] - v.dlambda[i]) * unit[i] / scale.lambda,
+                   abs(x.s[i] - v.ds[i]) / size_of_slack(scale, i));
+      });
+      state.error = select(which, error, state.error);
     }
     return now;
   }
 
   OPTNET_FUNCTION Scale measure(bool has_z) const {
     const Real infinity(static_cast<Scalar>(1e30));
-    return {b.max(m, [&](int i) { return x.lambda[i] * unit[i]; }),
+    return {max(units.root, b.max(m, [&](int i) { return x.lambda[i] * unit[i]; })),
             has_z ? b.max(data.d.n, [&](int j) { return abs(x.z[j]); }) : infinity};
   }
   OPTNET_FUNCTION Real size_of_slack(const Scale& scale, int i) const {
@@ -178,13 +217,18 @@ class Polish {
       return select(wrong, one, zero);
     }) <= zero;
   }
-  OPTNET_FUNCTION Mask is_weak(const Scale& scale, int i) const {
-    const Real least(static_cast<Scalar>(kWeak));
-    return (x.lambda[i] * unit[i] <= least * scale.lambda) & (x.s[i] <= least * size_of_slack(scale, i));
+  /// What λᵢ and sᵢ may be of their sizes without being told from 0.
+  OPTNET_FUNCTION Real weak() const {
+    const Real least(static_cast<Scalar>(kWeakErrors * kLeastError)),
+        most(static_cast<Scalar>(kMostWeak)), times(static_cast<Scalar>(kWeakErrors * kErrors));
+    return min(most, least + times * state.error);
   }
-  OPTNET_FUNCTION Mask any_weak(const Scale& scale) const {
+  OPTNET_FUNCTION Mask is_weak(const Scale& scale, Real weak, int i) const {
+    return (x.lambda[i] * unit[i] <= weak * scale.lambda) & (x.s[i] <= weak * size_of_slack(scale, i));
+  }
+  OPTNET_FUNCTION Mask any_weak(const Scale& scale, Real weak) const {
     const Real zero(Scalar(0)), one(Scalar(1));
-    return b.sum(m, [&](int i) { return select(is_weak(scale, i), one, zero); }) > zero;
+    return b.sum(m, [&](int i) { return select(is_weak(scale, weak, i), one, zero); }) > zero;
   }
   /// λ has not left the iterate's behind: multipliers that are not unique may.
   OPTNET_FUNCTION Mask is_near() const {

@@ -62,10 +62,12 @@ class RangeSpace {
 
   /// Before the first factorisation, with v.w: λ solves (R + D⁻¹) λ = −q, D = diag(kStartWeight²/Rᵢᵢ),
   /// complementarity dropped, each row in its own unit.
-  OPTNET_LARGE_FUNCTION void begin(const B& b, const Data<B>& data, Iterate<B>& x, InteriorPointWork<B>& v) {
+  OPTNET_LARGE_FUNCTION void begin(const B& b, const Data<B>& data, Iterate<B>& x, InteriorPointWork<B>& v,
+                                   Units<B>& units) {
     const Real zero(Scalar(0)), one(Scalar(1)), weight(static_cast<Scalar>(kStartWeight));
     Real *const unit = v.t, *const q = x.s, *const rest = v.ds;
     eliminate_primal(b, data, nullptr, x.nu);
+    units.root = b.max(d.n, [&](int j) { return abs(zhat[j]); });
     b.multiply(Y, zhat, offset);
     b.diagonal(R, unit);
     b.each(d.m, [&](int i) {
@@ -78,7 +80,8 @@ class RangeSpace {
   }
 
   /// After it.
-  OPTNET_LARGE_FUNCTION void end_begin(const B& b, const Data<B>&, Iterate<B>& x, InteriorPointWork<B>& v) {
+  OPTNET_LARGE_FUNCTION void end_begin(const B& b, const Data<B>& data, Iterate<B>& x,
+                                       InteriorPointWork<B>& v, Units<B>& units) {
     Real *const unit = v.t, *const q = x.s, *const rest = v.ds;
     b.each(d.m, [&](int i) { x.lambda[i] = -w[i] * q[i]; });
     b.solve_scaled(R, w, T, x.lambda);
@@ -86,7 +89,7 @@ class RangeSpace {
       x.s[i] = rest[i] - x.lambda[i] / w[i];
       x.lambda[i] = w[i] * x.lambda[i];
     });
-    push_inside(b, d.m, unit, x.lambda, x.s);
+    set_units(b, data, unit, push_inside(b, d.m, unit, x.lambda, x.s), units);
   }
 
   /// s = q + R λ, s ≥ 0, λ ≥ 0, sᵀλ = 0: the System of interior_point.h in λ alone.
@@ -96,13 +99,13 @@ class RangeSpace {
     const Data<B>& data;
     Iterate<B>& x;
 
-    OPTNET_FUNCTION Real residual(Real* r) {
+    OPTNET_FUNCTION Real residual(Real* r, const Units<B>& units) {
       const int m = form.d.m;
-      const Real one(Scalar(1)), relative(static_cast<Scalar>(kRelative));
+      const Real relative(static_cast<Scalar>(kRelative));
       b.multiply_symmetric(form.R, x.lambda, r);
       b.each(m, [&](int i) { r[i] = r[i] + (form.offset[i] - x.s[i]); });
       return b.max(m, [&](int i) {
-        return abs(r[i]) / (min(one, data.G_norm[i]) + relative * max(abs(data.h[i]), x.s[i]));
+        return abs(r[i]) / (units.of_row(data.G_norm[i]) + relative * max(abs(data.h[i]), x.s[i]));
       });
     }
     OPTNET_FUNCTION void solve(Real* t) {

@@ -32,6 +32,7 @@ struct Report {
   typename B::Mask definite{true};  ///< Q is positive definite
   typename B::Mask solved{false};   ///< the scaled residuals are within tolerance
   typename B::Mask exact{false};    ///< the derivative is the active set's
+  typename B::Mask polished{false}; ///< the solution is, at least
   Real iterations, objective, primal, dual, gap;
   Real rounding;  ///< of a solve with the derivative's factor, relative; 0 where it is not known
   Real margin;    ///< min over the rows of max(λᵢ, sᵢ); 1e30 without rows
@@ -90,12 +91,10 @@ struct SolveState {
 /// √(λ/s) of the iterate, bounded: the derivative's weights on the central path.
 template <class B, FormKind kKind>
 OPTNET_FUNCTION void end_weights(const B& b, Workplace<B, kKind>& work) {
-  using Real = typename B::Real;
-  using Scalar = typename B::Scalar;
-  const Real most(static_cast<Scalar>(kLargestWeight<Scalar>)),
-      least(static_cast<Scalar>(1 / kLargestWeight<Scalar>));
   const Iterate<B>& x = work.x;
-  b.each(work.d.m, [&](int i) { work.v.w[i] = min(max(sqrt(x.lambda[i] / x.s[i]), least), most); });
+  auto* const unit = work.v.t;
+  work.form.row_units(b, work.data, unit);
+  b.each(work.d.m, [&](int i) { work.v.w[i] = path_weight<B>(x.lambda[i], x.s[i], unit[i]); });
 }
 
 /// A solve, from one factorisation to the next. The data are factored (Form::prepare) before it begins:
@@ -153,6 +152,7 @@ class Solve {
     report.dual = work.kkt.dual();
     const Iterate<B>& x = work.x;
     report.exact = work.d.m > 0 ? state.polish.exact : typename B::Mask(true);
+    report.polished = work.d.m > 0 ? state.polish.accepted : typename B::Mask(true);
     report.rounding = select(state.polish.accepted, state.polish.rounding, Real(Scalar(0)));
     report.margin = b.min(work.d.m, [&](int i) { return max(x.lambda[i], x.s[i]); });
     report.objective = b.sum(
@@ -191,7 +191,7 @@ class Solve {
     switch (state.stage) {
       case Stage::kBegin: return begin();
       case Stage::kStart:
-        work.form.end_begin(b, work.data, work.x, work.v);
+        work.form.end_begin(b, work.data, work.x, work.v, state.progress.units);
         return kKind == FormKind::kRangeSpace ? enter(Stage::kReduced) : enter(Stage::kFull);
       case Stage::kReduced:
       case Stage::kFull: return advance();
@@ -237,7 +237,7 @@ class Solve {
       return Turn::kSettle;
     }
     state.early = kPolishes && settings.polish && settings.tolerance < kEarlyTolerance;
-    work.form.begin(b, work.data, work.x, work.v);
+    work.form.begin(b, work.data, work.x, work.v, state.progress.units);
     state.stage = Stage::kStart;
     return Turn::kFactor;
   }
@@ -292,7 +292,7 @@ class Solve {
   // ---- on the active set ----
 
   OPTNET_FUNCTION Polish<B, Form> polish() {
-    return {b, work.data, work.form, work.kkt, work.x, work.v, state.polish};
+    return {b, work.data, work.form, work.kkt, work.x, work.v, state.progress.units, state.polish};
   }
 
   OPTNET_FUNCTION Turn end_attempt() {
@@ -358,7 +358,9 @@ class Solve {
   /// Measures the iterate from the data as given.
   OPTNET_FUNCTION void look_back() {
     state.gap = mean_gap(b, work.data, work.x);
-    state.error = max(work.kkt.residual(work.v.r), scaled_gap(b, work.data, work.x, state.gap));
+    const Units<B>& units = state.progress.units;
+    state.error =
+        max(work.kkt.residual(work.v.r, units), scaled_gap(b, work.data, work.x, units, state.gap));
   }
 };
 

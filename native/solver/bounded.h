@@ -136,11 +136,13 @@ struct Data<Bounded<B>> {
     const Real farthest = b.max(d.m, [&](int i) { return select(abs(h[i]) < none, abs(h[i]), zero); });
     const Real far = select(farthest > zero, farthest, one);
     const auto set = [&](int low, int high, Real norm) {
-      G_norm[low] = G_norm[high] = select(h[low] < h[high], norm, not_a_number);
-      G.side[low] = select(abs(h[low]) < none, one, zero);
-      G.side[high] = select(abs(h[high]) < none, one, zero);
-      h[low] = select(abs(h[low]) < none, -h[low], far);
-      h[high] = select(abs(h[high]) < none, h[high], far);
+      const auto room = (h[low] < h[high]) & (h[low] < none) & (h[high] > -none);
+      const auto has_low = h[low] > -none, has_high = h[high] < none;
+      G_norm[low] = G_norm[high] = select(room, norm, not_a_number);
+      G.side[low] = select(has_low, one, zero);
+      G.side[high] = select(has_high, one, zero);
+      h[low] = select(has_low, -h[low], far);
+      h[high] = select(has_high, h[high], far);
     };
     b.each(given.d.m, [&](int i) { set(lower(i), upper(i), given.G_norm[i]); });
     b.each(d.n, [&](int j) { set(lower_bound(j), upper_bound(j), one); });

@@ -12,8 +12,4 @@ struct PlainProblem {
   double *gl = nullptr, *lb = nullptr, *ub = nullptr;
 };
 
-/// From here on a bound counts as infinite.
-constexpr double kInfinite = 1e20;
-constexpr double kNoBound = std::numeric_limits<double>::infinity();
-
 }  // namespace optnet

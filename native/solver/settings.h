@@ -20,6 +20,11 @@ struct Sharing {
   bool A = false;
 };
 
+/// From here on a bound counts as infinite: there is none. In the caller's units, as in Gurobi, CPLEX and
+/// HiGHS.
+constexpr double kInfinite = 1e20;
+constexpr double kNoBound = std::numeric_limits<double>::infinity();
+
 struct SolverSettings {
   /// Each residual is compared with tolerance × (its unit + kRelative × the size of what it is the difference
   /// of):

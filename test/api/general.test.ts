@@ -65,6 +65,25 @@ describe('bounds', () => {
     expect(solution.status).toEqual(['primalInfeasible']);
   });
 
+  it('that are finite, and that nothing satisfies, make a problem infeasible too', () => {
+    const crossed = [
+      { G: [[1, 0]], h: [-1e21], lb: [0, 0] },
+      { G: [[1, 0]], gl: [1e21], ub: [0, 0] },
+      { lb: [0, 0], ub: [-1e21, 1] },
+      { lb: [1e21, 0], ub: [0, 1] },
+    ];
+    for (const bounds of crossed) {
+      using solution = qpSolveBatchSync({ Q: eye, p: [0, 0], ...bounds }, { device: 'cpu' });
+      expect([bounds, solution.status]).toEqual([bounds, ['primalInfeasible']]);
+    }
+  });
+
+  it('are infinite from 1e20 on, in the units that they are given in', () => {
+    const rows = { G: [[4, 0], [0, 4]], h: [1e20, 1] }; // prettier-ignore
+    using solution = qpSolveBatchSync({ p: [1, 1], ...rows, lb: [-1, -1] }, { device: 'cpu' });
+    close(solution.slack.data, [Infinity, 5]);
+  });
+
   it.each<[string, QpErrorCode, Partial<QpProblem>, string, number | undefined, RegExp]>([
     [
       'NaN',

@@ -136,7 +136,6 @@ function deviceMessage({ argument, message = 'The GPU failed.' }: NativeFailure)
 function expectedNumbers(argument: string | undefined): string {
   switch (argument) {
     case 'h':
-      return 'expected finite numbers, or Infinity where gl is given too (leave out rows of G that have no bound)';
     case 'ub':
       return 'expected numbers, or Infinity where there is no bound';
     case 'gl':
@@ -150,6 +149,7 @@ function expectedNumbers(argument: string | undefined): string {
 /** Why a number will not do. */
 function strangeNumber(argument: string | undefined): string {
   switch (argument) {
+    case 'h':
     case 'ub':
       return 'NaN or -Infinity';
     case 'gl':

@@ -24,8 +24,11 @@ export type QpDatum<D extends DType = DType> = NestedNumbers | TensorLike<D> | D
  * (Amos and Kolter 2017, equation 2, with bounds on both sides). Each datum is given once per problem, with the batch as
  * its first dimension, or, with one dimension less, once for all of them. Without any batch dimension there is one problem.
  *
- * Where a row or a variable has no bound, its entry is infinite: -Infinity in `gl` and `lb`, Infinity in `ub`, and in `h`
- * when `gl` is given too. A lower bound above its upper one is no error: the problem is 'primalInfeasible'.
+ * Where a row or a variable has no bound, its entry is infinite: Infinity in `h` and `ub`, -Infinity in `gl` and `lb`; 1e20
+ * and more, or -1e20 and less, means the same. A row with no bound on either side is no row of its problem: its multipliers
+ * and all derivatives with respect to it are zero, its slack is infinite, and what `G` has there, which must be finite, does
+ * not matter. So problems with different rows can share a batch. A lower bound above its upper one is no error: the
+ * problem is 'primalInfeasible'.
  */
 export interface QpProblem<D extends DType = DType> {
   /** [n, n] or [batch, n, n], symmetric and positive semidefinite; without it, the objective is linear. */
@@ -34,17 +37,17 @@ export interface QpProblem<D extends DType = DType> {
   readonly p: QpDatum<D>;
   /** [m, n] or [batch, m, n]; given together with `h`, with `gl`, or with both, or not at all. */
   readonly G?: QpDatum<D> | null | undefined;
-  /** Upper bounds of Gz, [m] or [batch, m]. */
+  /** Upper bounds of Gz, [m] or [batch, m]; Infinity where there is none. */
   readonly h?: QpDatum<D> | null | undefined;
   /** [q, n] or [batch, q, n]; given together with `b`, or not at all. */
   readonly A?: QpDatum<D> | null | undefined;
   /** [q] or [batch, q]. */
   readonly b?: QpDatum<D> | null | undefined;
-  /** Lower bounds of Gz, [m] or [batch, m]. */
+  /** Lower bounds of Gz, [m] or [batch, m]; -Infinity where there is none. */
   readonly gl?: QpDatum<D> | null | undefined;
-  /** Lower bounds of z, [n] or [batch, n]. */
+  /** Lower bounds of z, [n] or [batch, n]; -Infinity where there is none. */
   readonly lb?: QpDatum<D> | null | undefined;
-  /** Upper bounds of z, [n] or [batch, n]. */
+  /** Upper bounds of z, [n] or [batch, n]; Infinity where there is none. */
   readonly ub?: QpDatum<D> | null | undefined;
 }
 

@@ -157,7 +157,7 @@ export class QpSolution<D extends DType = DType, O extends Output = 'host'>
   readonly lambdaLb: ResultTensor<D, O>;
   /** Multipliers of z ≤ ub, [batch, n]. */
   readonly lambdaUb: ResultTensor<D, O>;
-  /** s = h − Gz ≥ 0, with `shiftH` also added to h, [batch, m]; infinite where h is, or is not given. */
+  /** s = h − Gz ≥ 0, with `shiftH` also added to h, [batch, m]; Infinity where h is infinite, or is not given. */
   readonly slack: ResultTensor<D, O>;
   /**
    * With the option `infeasible: 'closest'`: what was added to h, and to gl, to give the problem a solution, [batch, m],
@@ -174,7 +174,7 @@ export class QpSolution<D extends DType = DType, O extends Output = 'host'>
   readonly residuals: Residuals;
   /**
    * How far the set of active constraints is from changing: the least max(λᵢ, sᵢ) over all inequalities and bounds,
-   * [batch]. Infinity without any. Where it is small, derivatives are sensitive to the data.
+   * [batch]. Infinite bounds do not count, and without any other it is Infinity. Where it is small, derivatives are sensitive to the data.
    */
   readonly margin: Float64Array;
   /** What it was computed on, and why there. */

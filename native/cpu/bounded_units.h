@@ -24,13 +24,14 @@ class BoundedUnits final : public UnitsOf<Bounded<BoundedPacked>, FormKind::kCon
  public:
   using typename UnitSolver::Memory;
 
-  BoundedUnits(const Shape& shape, const Sharing& sharing) : Base(shape, 2 * (shape.m + shape.n), sharing) {}
+  BoundedUnits(const Shape& shape, const Sharing& sharing)
+      : Base(shape, 2 * (shape.m + shape.n), 0, sharing) {}
 
   Failure load_shared(const Problem& problem, const Memory& memory) const override {
     using S = typename B::Shared;
     Arena shared(memory.shared), own;
     const Data<S> data(rows_, sharing_, shared, own);
-    return Loader<typename BoundedPacked::Shared, IO>(d_, sharing_).load_shared(problem, data.given);
+    return Loader<typename BoundedPacked::Shared, IO>(d_, sharing_).load_shared(problem, data.given, nullptr);
   }
 
   Failure load(const Problem& problem, std::size_t unit, const Memory& memory) const override {
@@ -39,8 +40,7 @@ class BoundedUnits final : public UnitsOf<Bounded<BoundedPacked>, FormKind::kCon
     const Data<B> data(rows_, sharing_, shared, own);
     const std::size_t first = unit * W;
     const int count = this->problems_of(unit);
-    const Given loader(d_, sharing_, problem.gl.data ? kInfinity : std::numeric_limits<double>::quiet_NaN());
-    if (Failure f = loader.load(problem, first, count, data.given)) return f;
+    if (Failure f = Given(d_, sharing_).load(problem, first, count, data.given, nullptr)) return f;
     for (int i = 0; i < d_.m; ++i) data.h[data.upper(i)] = problem.h.data ? data.given.h[i] : Real(kInfinity);
     const auto side = [&](const Datum& datum, int row, int size, double none, char name) -> Failure {
       if (datum.data && size > 0)
@@ -126,10 +126,11 @@ class BoundedUnits final : public UnitsOf<Bounded<BoundedPacked>, FormKind::kCon
     part(data.upper(0), d_.m, to.lambda);
   }
 
-  void load_rows(Real* glambda, const BatchVectors& upstream, std::size_t first, int count) const override {
+  void load_rows(const Workplaces& at, const BatchVectors& upstream, std::size_t first,
+                 int count) const override {
     int row = 0;
     const auto part = [&](const double* from, int size) {
-      Base::load(glambda + row, size, from, first, count);
+      Base::load(at.glambda + row, size, from, first, count);
       row += size;
     };
     part(upstream.dlambda_h, d_.m);

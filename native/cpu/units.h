@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "cpu/loader.h"
+#include "cpu/missing_rows.h"
 #include "cpu/outer.h"
 #include "cpu/unit_solver.h"
 #include "solver/arena.h"
@@ -19,16 +20,20 @@ struct Places {
   Arena shared, own, kept, scratch;
   B b;
   Workplace<B, kKind> work;
+  MissingRows<B> missing;
   typename B::Real *gz, *glambda, *gnu, *dz, *dlambda, *dnu;
   typename B::Real* rounding;  ///< of solves with the kept factors, one number
 
-  OPTNET_NOINLINE Places(const UnitSolver::Memory& memory, const Dimensions& d, const Sharing& sharing)
+  /// `removable`: of the rows, those that problems may lack.
+  OPTNET_NOINLINE Places(const UnitSolver::Memory& memory, const Dimensions& d, int removable,
+                         const Sharing& sharing)
       : shared(memory.shared),
         own(memory.data),
         kept(memory.kept),
         scratch(memory.scratch),
         b(make_backend(d, scratch)),
         work(b, d, sharing, shared, own, shared, kept, scratch, scratch, scratch),
+        missing(removable, kStandIn<kKind>, own),
         gz(B::vector(scratch, d.n)),
         glambda(B::vector(scratch, d.m)),
         gnu(B::vector(scratch, d.q)),
@@ -59,22 +64,22 @@ class UnitsOf : public UnitSolver {
   std::size_t lanes() const override { return W; }
 
   Footprint footprint() const override {
-    const Places<B, kKind> at({}, rows_, sharing_);
+    const Places<B, kKind> at({}, rows_, removable_, sharing_);
     // What the batch shares is prepared in the memory of a unit, by another backend: its arrays may be
     // larger.
-    const Places<typename B::Shared, kKind> shared({}, rows_, sharing_);
+    const Places<typename B::Shared, kKind> shared({}, rows_, removable_, sharing_);
     return {at.shared.used(), at.own.used(), std::max(at.kept.used(), shared.kept.used()),
             std::max(at.scratch.used(), shared.scratch.used())};
   }
 
   bool prepare_shared(const Memory& memory) const override {
-    Places<typename B::Shared, kKind> at(memory, rows_, sharing_);
+    Places<typename B::Shared, kKind> at(memory, rows_, removable_, sharing_);
     return all(at.work.form.prepare(at.b, at.work.data, true));
   }
 
   void solve(std::size_t unit, const Memory& memory, const SolverSettings& settings, bool differentiable,
              const Results& results, const BatchVectors& solution) const override {
-    Places<B, kKind> at(memory, rows_, sharing_);
+    Places<B, kKind> at(memory, rows_, removable_, sharing_);
     const std::size_t first = unit * W;
     const int count = problems_of(unit);
     Report<B> report = optnet::solve(at.b, at.work, settings, differentiable);
@@ -92,12 +97,12 @@ class UnitsOf : public UnitSolver {
 
   void backward(std::size_t unit, const Memory& memory, const BatchVectors& upstream,
                 const BatchVectors& vectors, double* residuals) const override {
-    Places<B, kKind> at(memory, rows_, sharing_);
+    Places<B, kKind> at(memory, rows_, removable_, sharing_);
     const std::size_t first = unit * W;
     const int count = problems_of(unit);
     const auto load_upstream = [&] {
       load(at.gz, d_.n, upstream.dz, first, count);
-      load_rows(at.glambda, upstream, first, count);
+      load_rows(at, upstream, first, count);
       load(at.gnu, d_.q, upstream.dnu, first, count);
     };
     load_upstream();
@@ -154,12 +159,14 @@ class UnitsOf : public UnitSolver {
   std::size_t batch_;
   Dimensions d_;     ///< of the caller's problem
   Dimensions rows_;  ///< of the solver's
+  int removable_;    ///< of its rows, those that problems may lack
   Sharing sharing_;
 
-  UnitsOf(const Shape& shape, int rows, const Sharing& sharing)
+  UnitsOf(const Shape& shape, int rows, int removable, const Sharing& sharing)
       : batch_(shape.batch),
         d_{shape.n, shape.m, shape.q},
         rows_{shape.n, rows, shape.q},
+        removable_(removable),
         sharing_(sharing) {}
 
   /// λ and s of the solver's rows into `results`, and, unless null, `solution`. May correct the report.
@@ -168,8 +175,9 @@ class UnitsOf : public UnitSolver {
   /// at.dlambda of the solver's rows into `out`.
   virtual void store_adjoint_rows(const Places<B, kKind>& at, std::size_t first, int count,
                                   const BatchVectors& out) const = 0;
-  /// The gradients of the loss with respect to their λ.
-  virtual void load_rows(Real* glambda, const BatchVectors& upstream, std::size_t first, int count) const = 0;
+  /// The gradients of the loss with respect to their λ, into at.glambda.
+  virtual void load_rows(const Places<B, kKind>& at, const BatchVectors& upstream, std::size_t first,
+                         int count) const = 0;
 
   int problems_of(std::size_t unit) const {
     const std::size_t left = batch_ - unit * W;
@@ -261,28 +269,34 @@ class Units final : public UnitsOf<B, kKind, IO> {
  public:
   using typename UnitSolver::Memory;
 
-  Units(const Shape& shape, const Sharing& sharing) : Base(shape, shape.m, sharing) {}
+  Units(const Shape& shape, const Sharing& sharing) : Base(shape, shape.m, shape.m, sharing) {}
 
   Failure load_shared(const Problem& problem, const Memory& memory) const override {
     using S = typename B::Shared;
     Arena shared(memory.shared), own;
-    return Loader<S, IO>(d_, sharing_).load_shared(problem, Data<S>(d_, sharing_, shared, own));
+    return Loader<S, IO>(d_, sharing_)
+        .load_shared(problem, Data<S>(d_, sharing_, shared, own), &kStandIn<kKind>);
   }
 
   Failure load(const Problem& problem, std::size_t unit, const Memory& memory) const override {
     Arena shared(memory.shared), own(memory.data);
     const Data<B> data(d_, sharing_, shared, own);
-    return Loader<B, IO>(d_, sharing_).load(problem, unit * W, this->problems_of(unit), data);
+    const MissingRows<B> missing(d_.m, kStandIn<kKind>, own);
+    return Loader<B, IO>(d_, sharing_).load(problem, unit * W, this->problems_of(unit), data, &missing);
   }
 
   void read(int lane, const Memory& memory, const PlainProblem& out) const override {
     Arena shared(memory.shared), own(memory.data);
     Base::read_data(Data<B>(d_, sharing_, shared, own), lane, out);
+    const MissingRows<B> missing(d_.m, kStandIn<kKind>, own);
+    if (!missing.any()) return;
+    for (int i = 0; i < d_.m; ++i) out.h[i] = Base::lane(missing.flags()[i], lane) > 0 ? kNoBound : out.h[i];
   }
 
  private:
-  void store_rows(const Places<B, kKind>& at, std::size_t first, int count, Report<B>&,
+  void store_rows(const Places<B, kKind>& at, std::size_t first, int count, Report<B>& report,
                   const Results& results, const BatchVectors* solution) const override {
+    if (at.missing.any()) at.missing.take_out(at.b, at.work, report);
     const Iterate<B>& x = at.work.x;
     Base::template store<IO>(x.lambda, d_.m, results.lambda, first, count);
     Base::template store<IO>(x.s, d_.m, results.slack, first, count);
@@ -290,10 +304,13 @@ class Units final : public UnitsOf<B, kKind, IO> {
   }
   void store_adjoint_rows(const Places<B, kKind>& at, std::size_t first, int count,
                           const BatchVectors& out) const override {
+    if (at.missing.any()) at.missing.clear(at.dlambda);
     Base::template store<double>(at.dlambda, d_.m, out.dlambda, first, count);
   }
-  void load_rows(Real* glambda, const BatchVectors& upstream, std::size_t first, int count) const override {
-    Base::load(glambda, d_.m, upstream.dlambda, first, count);
+  void load_rows(const Places<B, kKind>& at, const BatchVectors& upstream, std::size_t first,
+                 int count) const override {
+    Base::load(at.glambda, d_.m, upstream.dlambda, first, count);
+    if (at.missing.any()) at.missing.clear(at.glambda);
   }
 };
 

@@ -15,6 +15,16 @@ namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
+/// Rows of G that bound nothing become zeros: whatever they hold, the problem is the one without them.
+void remove_missing_rows(const PlainProblem& problem) {
+  const auto n = static_cast<std::size_t>(problem.d.n);
+  for (int i = 0; i < problem.d.m; ++i) {
+    const bool upper = problem.h && problem.h[i] < kInfinite,
+               lower = problem.gl && problem.gl[i] > -kInfinite;
+    if (!upper && !lower) std::fill_n(problem.G + static_cast<std::size_t>(i) * n, n, 0.0);
+  }
+}
+
 /// Problem i's row of a result that may not be asked for.
 void store(const double* from, int size, void* to, std::size_t i, DType dtype) {
   const auto count = static_cast<std::size_t>(size);
@@ -176,11 +186,10 @@ Failure GeneralBatch::load(const Problem& problem) {
     double infinity;  ///< that is allowed
   };
   const double none = std::nan("");
-  const double no_upper = gl_.present ? kInfinity : none;
   const std::array<Given, 9> data{{{&Q_, &problem.Q, 'Q', d_.n, none},
                                    {&p_, &problem.p, 'p', d_.n, none},
                                    {&G_, &problem.G, 'G', d_.n, none},
-                                   {&h_, &problem.h, 'h', d_.m, no_upper},
+                                   {&h_, &problem.h, 'h', d_.m, kInfinity},
                                    {&A_, &problem.A, 'A', d_.n, none},
                                    {&b_, &problem.b, 'b', d_.q, none},
                                    {&gl_, &problem.gl, 'g', d_.m, -kInfinity},
@@ -255,6 +264,15 @@ void GeneralBatch::read_own(std::size_t i, const PlainProblem& to) const {
   read(ub_, i, to.ub);
 }
 
+void GeneralBatch::read_problem(const Task& task, const PlainProblem& to) const {
+  if (task.read) {
+    task.read(to);
+  } else {
+    read_own(task.i, to);
+  }
+  remove_missing_rows(to);
+}
+
 std::size_t GeneralBatch::scratch_bytes() const {
   Arena arena;
   for (int k = 0; k < 3; ++k) Vectors(d_, arena);
@@ -270,11 +288,7 @@ GeneralBatch::Result GeneralBatch::solve(const Task& task, const Block& scratch,
   Arena arena(scratch.data());
   const PlainProblem problem = plain(arena);
   const Vectors solution(d_, arena), at(d_, arena), start(d_, arena);
-  if (task.read) {
-    task.read(problem);
-  } else {
-    read_own(i, problem);
-  }
+  read_problem(task, problem);
   for (const Vectors* v : {&solution, &at}) v->clear(d_);
 
   Block kept;
@@ -303,11 +317,7 @@ GeneralBatch::Result GeneralBatch::solve(const Task& task, const Block& scratch,
   if (!worth) return Result::kUnsolved;
 
   if (settings_.closest && report.ending == Ending::kPrimalInfeasible && d_.m + d_.q > 0) {
-    if (task.read) {
-      task.read(problem);
-    } else {
-      read_own(i, problem);
-    }
+    read_problem(task, problem);
     return solve_closest(task, problem, results, vectors);
   }
   served_[i] = kAsGiven;

@@ -87,6 +87,7 @@ class GeneralBatch {
                        const BatchVectors& vectors);
   void write(std::size_t i, const GeneralReport& report, const Vectors& solution, const Vectors& at,
              const Results& results, const BatchVectors& vectors) const;
+  void read_problem(const Task& task, const PlainProblem& to) const;
   void read_own(std::size_t i, const PlainProblem& to) const;
   void read(const Source& source, std::size_t i, double* to) const;
 };

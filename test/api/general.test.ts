@@ -136,15 +136,23 @@ describe('bounds', () => {
       { G: eye, gl: [0, 0], h: [0, -Infinity] },
       'h',
       undefined,
-      /h is NaN or infinite/,
+      /h is NaN or -Infinity at \[1\]; expected numbers, or Infinity where there is no bound/,
     ],
     [
-      'h of Infinity without gl',
+      'h of -Infinity without gl',
       'ERR_QP_NOT_FINITE',
-      { G: eye, h: [0, Infinity], lb: [0, 0] },
+      { G: eye, h: [Infinity, -Infinity], lb: [0, 0] },
       'h',
       undefined,
-      /where gl is given/,
+      /h is NaN or -Infinity at \[1\]/,
+    ],
+    [
+      'G that is not finite, in a row without a bound',
+      'ERR_QP_NOT_FINITE',
+      { G: [[1, 0], [NaN, 0]], h: [0, Infinity], lb: [0, 0] }, // prettier-ignore
+      'G',
+      undefined,
+      /G is NaN or infinite at \[1, 0\]/,
     ],
     [
       'p of Infinity',

@@ -1,6 +1,6 @@
 import type { Factorization, GpuInfo, NativeFailure, Obstacle } from '../binding.js';
 
-import { QpError, clause, describe, deviceError, errorOf, owner, sentence } from './errors.js';
+import { QpError, clause, describe, deviceError, errorOf, owner, sentence, unboundedRow } from './errors.js';
 import { loadedAddon, native } from './native.js';
 import type { Output } from './output.js';
 
@@ -364,6 +364,7 @@ function fallbackReason(unserved: NativeFailure, ordinal: number): string {
   const { failure, index, message } = unserved;
   if (failure === 'notConvex')
     return `${owner(unserved)} is not positive definite, which GPUs do not serve yet.`;
+  if (unserved.argument !== undefined) return `${unboundedRow(unserved)}.`;
   if (message !== undefined) return `Problems of this size take libraries on a GPU: ${clause(message)}.`;
   return `Problem ${index} was left unsolved by ${gpuName(ordinal)}, and the CPU has a solver for such problems.`;
 }

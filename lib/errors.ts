@@ -116,6 +116,12 @@ function place({ argument, row, column }: NativeFailure): string {
   return ['Q', 'G', 'A'].includes(argument!) ? ` at [${row}, ${column}]` : ` at [${column}]`;
 }
 
+/** What a GPU does not serve of a datum. */
+export function unboundedRow(failure: NativeFailure): string {
+  return `${owner(failure)} has no bound${place(failure)}, and GPUs do not serve missing rows yet`;
+}
+const servedByCpu = "device 'cpu' serves them, and so does 'auto'";
+
 /** A sentence, as a part of another. */
 export function clause(sentence: string): string {
   const first = /^[A-Z](?![A-Z])/.test(sentence) ? sentence[0]!.toLowerCase() : sentence[0]!;
@@ -198,8 +204,12 @@ export function errorOf(failure: NativeFailure, onGpu = false): QpError {
           ? `there is no room for ${failure.bytes} bytes in ${failure.message ?? 'native memory'}`
           : `${failure.message ?? 'native memory'} is exhausted`,
       );
-    case 'device':
     case 'unserved':
+      if (failure.argument !== undefined) {
+        return new QpError('ERR_QP_DEVICE', `${unboundedRow(failure)}; ${servedByCpu}`, where);
+      }
+      return deviceError(undefined, deviceMessage(failure));
+    case 'device':
       return deviceError(failure.argument, deviceMessage(failure));
     case 'cancelled':
       return abortedError(undefined);

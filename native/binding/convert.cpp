@@ -189,10 +189,10 @@ const char* failure_name(Failure::Code code) {
   return "invalid";
 }
 
-/// Whether the engine says where in the data it found it.
+/// Whether the engine says where in the data it found it, if it names a datum.
 bool has_place(Failure::Code code) {
   return code == Failure::Code::kNotFinite || code == Failure::Code::kNotSymmetric ||
-         code == Failure::Code::kNotConvex;
+         code == Failure::Code::kNotConvex || code == Failure::Code::kUnserved;
 }
 
 }  // namespace
@@ -438,8 +438,8 @@ Napi::Object make_failure(Napi::Env env, const Failure& failure, const Batched& 
       }
     }
   }
-  if (failure.code == Failure::Code::kUnserved && failure.message.empty())
-    object.Set("index", static_cast<double>(failure.index));
+  const bool unsolved = failure.code == Failure::Code::kUnserved && failure.argument == ' ';
+  if (unsolved && failure.message.empty()) object.Set("index", static_cast<double>(failure.index));
   if (failure.code == Failure::Code::kMemory) object.Set("bytes", static_cast<double>(failure.bytes));
   if (!failure.message.empty()) object.Set("message", failure.message);
   return object;

@@ -44,12 +44,16 @@ OPTNET_GLOBAL void load_kernel(LoadArguments a) {
   const From* from = static_cast<const From*>(part.from);
   To* to = static_cast<To*>(part.to);
   const std::size_t total = part.problems * part.elements;
+  const From no_bound = static_cast<From>(part.no_bound);
   for (std::size_t i = thread_index(); i < total; i += thread_count()) {
-    const To x = static_cast<To>(from[i]);
+    const From given = from[i];
+    const To x = static_cast<To>(given);
     if (to) to[i] = x;
-    if (!(x - x == 0)) {
+    const bool missing = given >= no_bound;
+    if (missing || !(x - x == 0)) {
       const std::size_t problem = i / part.elements;
-      atomicMin(a.first_bad, part.first_key + problem * part.key_stride + (i - problem * part.elements));
+      const std::size_t element = i - problem * part.elements + (missing ? part.elements : 0);
+      atomicMin(a.first_bad, part.first_key + problem * part.key_stride + element);
     }
   }
 }

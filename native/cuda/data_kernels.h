@@ -5,6 +5,7 @@
 #include <cuda_runtime_api.h>
 
 #include <cstddef>
+#include <limits>
 
 #include "engine/problem.h"
 
@@ -22,6 +23,8 @@ struct LoadPart {
   std::size_t problems = 0, elements = 0;
   /// What an element that is not finite is reported as: first_key + problem × key_stride + element.
   Key first_key = 0, key_stride = 0;
+  /// From here on an element is no bound, and reported as the key that lies `elements` further on.
+  double no_bound = std::numeric_limits<double>::quiet_NaN();
 };
 
 struct LoadArguments {

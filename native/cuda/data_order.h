@@ -1,6 +1,7 @@
 // The order in which data are said to be wrong, whatever order they are looked at in: first what the batch
 // shares, then problem by problem; within those p, Q, h, G, b, A; and Q first for finite numbers, then for
-// symmetry. An element's place in that order is its key.
+// symmetry, h first for finite numbers, then for rows without a bound. An element's place in that order is
+// its key.
 #pragma once
 
 #include <cstddef>
@@ -28,6 +29,7 @@ constexpr Argument kArguments[] = {
 };
 constexpr int kArgumentCount = 6;
 constexpr int kArgumentQ = 1;
+constexpr int kArgumentH = 2;
 
 class DataOrder {
  public:
@@ -36,7 +38,7 @@ class DataOrder {
       batched_[k] = (problem.*kArguments[k].datum).batched;
       Key& end = batched_[k] ? own_ : shared_;
       first_[k] = end;
-      end += kArguments[k].elements(shape_) * (k == kArgumentQ ? 2 : 1);
+      end += kArguments[k].elements(shape_) * (k == kArgumentQ || k == kArgumentH ? 2 : 1);
     }
   }
 
@@ -64,10 +66,11 @@ class DataOrder {
     const Key elements = argument.elements(shape_);
     const Key element = at - first_[found];
     const auto columns = static_cast<Key>(shape_.*(argument.columns ? argument.columns : argument.rows));
-    const bool symmetry = element >= elements;
-    return {symmetry ? Failure::Code::kNotSymmetric : Failure::Code::kNotFinite, argument.name,
-            static_cast<std::size_t>(problem), static_cast<int>(element % elements / columns),
-            static_cast<int>(element % elements % columns)};
+    const Failure::Code code = element < elements    ? Failure::Code::kNotFinite
+                               : found == kArgumentQ ? Failure::Code::kNotSymmetric
+                                                     : Failure::Code::kUnserved;
+    return {code, argument.name, static_cast<std::size_t>(problem),
+            static_cast<int>(element % elements / columns), static_cast<int>(element % elements % columns)};
   }
 
  private:

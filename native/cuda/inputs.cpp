@@ -1,6 +1,7 @@
 #include "cuda/inputs.h"
 
 #include "cuda/check.h"
+#include "solver/settings.h"
 
 namespace optnet::cuda {
 namespace {
@@ -128,6 +129,7 @@ Failure Inputs::queue(Gpu& gpu, const Memory& memory, bool batched, std::size_t 
     part.elements = input.elements;
     part.first_key = order_.first_key(k, first);
     part.key_stride = order_.stride();
+    if (k == kArgumentH) part.no_bound = kInfinite;
   }
   OPTNET_CUDA(load(arguments, dtype_, scalar_, stream));
 

@@ -48,7 +48,7 @@ struct Datum {
 
 /// minimise ½zᵀQz + pᵀz subject to gl ≤ Gz ≤ h, Az = b, lb ≤ z ≤ ub.
 /// Q: n×n, p: n, G: m×n, h and gl: m, A: q×n, b: q, lb and ub: n. Q, gl, lb and ub may be absent whatever the
-/// shape; entries of gl and lb may be −∞, of h and ub +∞.
+/// shape; entries of gl and lb may be −∞, of h and ub +∞, and count as such from kInfinite on.
 struct Problem {
   Shape shape;
   DType dtype = DType::kFloat64;
@@ -171,7 +171,7 @@ struct Failure {
     kMemory,
     kCancelled,
     kDevice,
-    kUnserved  ///< a GPU cannot, and the CPU may
+    kUnserved  ///< a GPU cannot, and the CPU may; with an argument, 'h', because a row has no bound
   };
   Code code = Code::kNone;
   char argument =

@@ -42,6 +42,8 @@ const flat = {
 const indefinite = (who: string) => `${who} is not positive definite, which GPUs do not serve yet.`;
 const unsolved = (k: number) =>
   `Problem ${k} was left unsolved by cuda:0, and the CPU has a solver for such problems.`;
+const missing = (whose: string, row: number) =>
+  `${whose} has no bound at [${row}], and GPUs do not serve missing rows yet.`;
 const notServed = (what: string) => `GPUs do not serve ${what} yet.`;
 
 type Options = SolveOptions<'float64'>;
@@ -61,6 +63,8 @@ const cases: [string, QpProblem<'float64'>, Options, string][] = [
   ['ub', { ...projection, ub: [1, 1] }, {}, notServed('ub')],
   ['smoothing', projection, { smoothing: 1e-3 }, notServed('smoothing')],
   ["infeasible: 'closest'", infeasible, { infeasible: 'closest' }, notServed("infeasible: 'closest'")],
+  ['a missing row', { ...projection, h: [Infinity] }, {}, missing('h', 0)],
+  ['a missing row of one problem', { ...projection, h: [[1], [1e20]] }, {}, missing('h of problem 1', 0)],
   ['an infeasible problem', infeasible, {}, unsolved(0)],
   ['an infeasible one of a batch', { ...infeasible, h: [[1, 1], [-1, -1], [2, 2]] }, {}, unsolved(1)], // prettier-ignore
   ['an unbounded problem', unbounded, {}, indefinite('Q')],
@@ -113,7 +117,9 @@ describeWithGpu("what a GPU does not serve, under device 'auto'", () => {
     expect(promised.message).toBe(error.message);
   });
 
-  it('wrong data are the error that they are on the CPU', async () => {
+  it('wrong data are the error that they are on the CPU, beside a missing row too', async () => {
+    const late = { ...projection, h: [[Infinity], [NaN]] };
+    expect((await failure('ERR_QP_NOT_FINITE', () => qpSolveBatch(late))).index).toBe(1);
     const bad = { ...singularSecond, h: [[1], [NaN]] };
     const error = await failure('ERR_QP_NOT_FINITE', () => qpSolveBatchSync(bad));
     expect([error.argument, error.index]).toEqual(['h', 1]);
@@ -135,6 +141,22 @@ describeWithGpu("what a GPU does not serve, under device 'auto'", () => {
     using solution = qpSolveBatchSync(infeasible, { device: 'cuda' });
     expect(solution.device.name).toBe('cuda:0');
     expect(solution.allSolved).toBe(false);
+  });
+
+  it('a missing row, on a GPU that is named, too', async () => {
+    const bad = { ...projection, h: [[1], [9e19], [1e20], [Infinity]] };
+    for (const dtype of ['float64', 'float32'] as const) {
+      const solve = () => qpSolveBatch<DType>(bad, { device: 'cuda', dtype });
+      const error = await failure('ERR_QP_DEVICE', solve);
+      expect([error.argument, error.index, error.message]).toEqual([
+        'h',
+        2,
+        "h of problem 2 has no bound at [0], and GPUs do not serve missing rows yet; device 'cpu' serves them, and so does 'auto'",
+      ]);
+    }
+    const wrong = { ...bad, h: [[1], [-Infinity], [1], [1]] };
+    const error = await failure('ERR_QP_NOT_FINITE', () => qpSolveBatch(wrong, { device: 'cuda' }));
+    expect([error.argument, error.index]).toEqual(['h', 1]);
   });
 });
 
@@ -283,6 +305,10 @@ describeWithGpu("data and results on a GPU, under device 'auto'", () => {
     using solution = await qpSolveBatch({ ...singular, Q: raw(Q) });
     expect(solution.z.data[0]).toBeCloseTo(-1.5, 8);
     expect((await solution.jvp({ dh: [1] })).dz.data[1]).toBeCloseTo(1, 8);
+    using h = toDeviceSync([Infinity]);
+    using open = await qpSolveBatch({ ...projection, h: raw(h) }, { output: 'device' });
+    [1, 2.5].forEach((value, i) => expect(hosted(open.z).data[i]).toBeCloseTo(value, 8));
+    expect(hosted(open.slack).data[0]).toBe(Infinity);
 
     using p = toDeviceSync(projection.p);
     using onGpu = await qpSolveBatch({ ...projection, p: raw(p) });

@@ -422,7 +422,7 @@ void bad_data_are_named_by_the_first_place() {
       bool own;
       std::size_t problem;
       int rank;
-      bool symmetry;
+      bool later;  ///< symmetry of Q, a row without a bound in h
       std::size_t element;
       auto operator<=>(const Place&) const = default;
     };
@@ -438,8 +438,13 @@ void bad_data_are_named_by_the_first_place() {
       if (symmetry && std::isfinite(batch.data[0].get(at)))
         batch.data[0].set(at, batch.data[0].get(at) + 0.1);
       if (symmetry && !std::isfinite(batch.data[0].get(at))) continue;
-      if (!symmetry) batch.data[argument].set(at, bad[random() % 3]);
-      places.push_back({batched[argument], problem, rank, symmetry, element});
+      const double value = bad[random() % 3];
+      if (!symmetry) batch.data[argument].set(at, value);
+      const bool later = symmetry || (argument == 3 && value == INFINITY);
+      std::erase_if(places, [&](const Place& place) {  // what was there is written over
+        return !symmetry && place.rank == rank && place.problem == problem && place.element == element;
+      });
+      places.push_back({batched[argument], problem, rank, later, element});
     }
     std::sort(places.begin(), places.end());
     Solved solved(shape, dtype);
@@ -450,7 +455,9 @@ void bad_data_are_named_by_the_first_place() {
     // A symmetry error whose mirror image is not finite is found as what it is.
     const bool same = failure.argument == kNames[argument] && failure.index == first.problem;
     CHECK(same);
-    CHECK(failure.code == (first.symmetry ? Failure::Code::kNotSymmetric : Failure::Code::kNotFinite));
+    CHECK(failure.code == (!first.later    ? Failure::Code::kNotFinite
+                           : argument == 0 ? Failure::Code::kNotSymmetric
+                                           : Failure::Code::kUnserved));
     if (argument == 0 || argument == 2 || argument == 4) {
       CHECK(failure.row == static_cast<int>(first.element / columns[argument]));
     }

@@ -1,9 +1,9 @@
 // Reads the arrays that callers give, in any of the accepted forms. Reading runs code of theirs where they gave proxies
 // or getters; checking does not, and is done when all reading is.
-import { types } from 'node:util';
 
 import type { DeviceArray, NativePointer } from '../binding.js';
 
+import { types } from './builtins.js';
 import { readGpu } from './device.js';
 import type { DeviceTensor } from './device-tensor.js';
 import { deviceArrayOf, isDeviceTensor } from './device-tensor.js';

@@ -1,6 +1,6 @@
-import { types } from 'node:util';
-
 import type { NativeFailure } from '../binding.js';
+
+import { types } from './builtins.js';
 
 /**
  * What kind of mistake, or of failure, a {@link QpError} is about.

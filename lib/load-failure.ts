@@ -1,7 +1,6 @@
 // Why an addon does not load here, and what to do about it. The dynamic loader's own words mislead: of a file for
 // another processor it says that it is not there.
-import { closeSync, existsSync, openSync, readSync, readdirSync } from 'node:fs';
-import path from 'node:path';
+import { fs, path } from './builtins.js';
 
 /** An addon that could not be loaded. */
 export interface LoadFailure {
@@ -11,6 +10,8 @@ export interface LoadFailure {
   readonly reason: string;
   /** What to do, each with the command to type. */
   readonly remedies: readonly string[];
+  /** Whether the package is in a bundle. */
+  readonly bundled?: true;
   readonly cause: unknown;
 }
 
@@ -25,6 +26,15 @@ const reinstallRemedy =
   'if installing ran with --ignore-scripts, or node_modules came from another platform, install again:' +
   ' rm -rf node_modules && npm install';
 
+const bundleRemedies = [
+  "with esbuild, keep the package out of the bundle: --external:optnet, or external: ['optnet']",
+  "with webpack: externals: { optnet: 'commonjs optnet', 'optnet/tfjs': 'commonjs optnet/tfjs' }",
+  "with Next.js, in next.config.js: serverExternalPackages: ['optnet']" +
+    ' (before 15: experimental.serverComponentsExternalPackages)',
+  "with Rollup: external: ['optnet', 'optnet/tfjs']; with Vite: ssr: { external: ['optnet'] }",
+  'then have it in node_modules where the program runs: npm install optnet',
+];
+
 /** The platform that this process needs an addon for: 'linux-x64'. */
 export const here = `${process.platform}-${process.arch}`;
 
@@ -36,6 +46,17 @@ export function explainAbsence(folder: string, cause: unknown): LoadFailure {
       ? 'There is no addon: none was compiled here, and the package has no prebuilt one.'
       : `There is no addon for ${here}${musl() ? ' with musl' : ''}: the prebuilt ones are for ${platforms.join(', ')}.`;
   return { reason, remedies: [musl() ? compileOnMuslRemedy : compileRemedy, reinstallRemedy], cause };
+}
+
+/** The package was put into a bundle, and its addon stayed where it was. */
+export function explainBundle(cause: unknown): LoadFailure {
+  return {
+    reason:
+      'The package is in a bundle, and its addon is not: bundlers leave out files that are no JavaScript.',
+    remedies: bundleRemedies,
+    bundled: true,
+    cause,
+  };
 }
 
 /** `file` is there, and did not load. */
@@ -148,11 +169,12 @@ function firstLine(error: unknown): string {
 /** What there are prebuilt addons for in `folder`: 'linux-x64 (glibc)'. */
 export function prebuiltPlatforms(folder: string): string[] {
   const prebuilds = path.join(folder, 'prebuilds');
-  if (!existsSync(prebuilds)) return [];
-  return readdirSync(prebuilds, { withFileTypes: true })
+  if (!fs.existsSync(prebuilds)) return [];
+  return fs
+    .readdirSync(prebuilds, { withFileTypes: true })
     .filter((entry) => entry.isDirectory())
     .flatMap(({ name }) => {
-      const files = readdirSync(path.join(prebuilds, name)).filter((file) => file.endsWith('.node'));
+      const files = fs.readdirSync(path.join(prebuilds, name)).filter((file) => file.endsWith('.node'));
       const libcs = files.map((file) => /\.(glibc|musl)\./.exec(file)?.[1]);
       return [...new Set(libcs)].map((libc) => (libc === undefined ? name : `${name} (${libc})`));
     })
@@ -160,7 +182,7 @@ export function prebuiltPlatforms(folder: string): string[] {
 }
 
 /** Whether the C library is that of Alpine, as far as node-gyp-build cares. */
-const musl = (): boolean => process.platform === 'linux' && existsSync('/etc/alpine-release');
+const musl = (): boolean => process.platform === 'linux' && fs.existsSync('/etc/alpine-release');
 
 /** Processors by their number in an ELF header. */
 const elfMachines: Readonly<Record<number, string>> = {
@@ -200,12 +222,12 @@ export function binaryPlatform(file: string): string | undefined {
 
 function readHead(file: string): Buffer {
   try {
-    const descriptor = openSync(file, 'r');
+    const descriptor = fs.openSync(file, 'r');
     try {
       const head = Buffer.alloc(1024);
-      return head.subarray(0, readSync(descriptor, head, 0, head.length, 0));
+      return head.subarray(0, fs.readSync(descriptor, head, 0, head.length, 0));
     } finally {
-      closeSync(descriptor);
+      fs.closeSync(descriptor);
     }
   } catch {
     return Buffer.alloc(0);

@@ -1,6 +1,5 @@
 // The memory of typed arrays.
-import { types } from 'node:util';
-
+import { types } from './builtins.js';
 import { QpError } from './errors.js';
 
 /** The typed array that holds the elements of each dtype. */

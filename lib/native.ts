@@ -1,14 +1,11 @@
 // The only file that loads the addon.
-import { existsSync, readdirSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import path from 'node:path';
-
-import nodeGypBuild from 'node-gyp-build';
+import type nodeGypBuild from 'node-gyp-build';
 
 import type * as Binding from '../binding.js';
 
+import { createRequire, fs, path } from './builtins.js';
 import { QpError } from './errors.js';
-import { explainAbsence, explainFailure, here } from './load-failure.js';
+import { explainAbsence, explainBundle, explainFailure, here } from './load-failure.js';
 import type { LoadFailure } from './load-failure.js';
 
 type NativeAddon = typeof Binding;
@@ -16,7 +13,9 @@ type NativeAddon = typeof Binding;
 /** What became of loading the addon. */
 export type Loaded = { addon: NativeAddon; file: string } | { failure: LoadFailure };
 
-export const packageDirectory = path.join(__dirname, '..');
+/** Where package.json is: the folder above this file's. Undefined where a bundler left no `__dirname`. */
+const packageDirectory: string | undefined =
+  typeof __dirname === 'string' ? path.resolve(__dirname, '..') : undefined;
 
 let loaded: Loaded | undefined;
 let error: QpError | undefined;
@@ -38,44 +37,78 @@ export function loadedAddon(): Loaded {
 }
 
 function load(): Loaded {
+  const bundled = isBundled();
   let file: string;
   try {
-    file = nodeGypBuild.path(packageDirectory);
+    file = findAddon(bundled);
   } catch (cause) {
-    return { failure: explainAbsence(searchedDirectory(), cause) };
+    return { failure: bundled ? explainBundle(cause) : explainAbsence(searchedDirectory()!, cause) };
   }
   try {
-    return { addon: createRequire(__filename)(file) as NativeAddon, file };
+    return { addon: createRequire(file)(file) as NativeAddon, file };
   } catch (cause) {
     return { failure: explainFailure(file, cause) };
   }
 }
 
-/** Where node-gyp-build looks: it takes a variable for another folder than the package's. */
-function searchedDirectory(): string {
-  const { OPTNET_PREBUILD: named } = process.env;
-  return named === undefined || named === '' ? packageDirectory : named;
+/** Whether this code was put into another file: then the folder above it is that of something else. */
+function isBundled(): boolean {
+  if (packageDirectory === undefined) return true;
+  try {
+    const text = fs.readFileSync(path.join(packageDirectory, 'package.json'), 'utf8');
+    return (JSON.parse(text) as { name?: unknown }).name !== 'optnet';
+  } catch {
+    return true;
+  }
 }
 
-function explain({ file, reason, remedies, cause }: LoadFailure): string {
+/** The file to load. @throws Error when there is none */
+function findAddon(bundled: boolean): string {
+  const folder = searchedDirectory();
+  if (folder === undefined) throw new Error('the bundle does not know its folder: it has no __dirname');
+  // Not before: in some bundles it cannot be loaded.
+  // eslint-disable-next-line @typescript-eslint/no-require-imports
+  const finder = require('node-gyp-build') as typeof nodeGypBuild;
+  const file = path.resolve(finder.path(folder));
+  // What is built beside a bundle may be the application's own.
+  if (bundled && !path.basename(file).startsWith('optnet')) throw new Error(`${file} is another addon`);
+  return file;
+}
+
+/** Where node-gyp-build looks: it takes a variable for another folder than the package's. */
+function searchedDirectory(): string | undefined {
+  const { OPTNET_PREBUILD: named } = process.env;
+  return named === undefined || named === '' ? packageDirectory : path.resolve(named);
+}
+
+function explain({ file, reason, remedies, bundled, cause }: LoadFailure): string {
+  const doctor = bundled === true ? [] : ['see what else there is: npx optnet doctor'];
   const lines = [
     `the native addon could not be loaded on ${here}, Node.js ${process.versions.node}: ${reason}`,
-    '  tried:',
-    ...['build/Release', 'build/Debug', 'prebuilds'].map((folder) => `    ${folder}: ${contents(folder)}`),
+    ...tried(),
     ...(file === undefined ? [] : [`  the file was ${file}`]),
     '  the last error was:',
     `    ${cause instanceof Error ? cause.message.trim().split('\n', 1)[0] : String(cause)}`,
     '  what to do:',
-    ...[...remedies, 'see what else there is: npx optnet doctor'].map((remedy) => `    - ${remedy}`),
+    ...[...remedies, ...doctor].map((remedy) => `    - ${remedy}`),
   ];
   return lines.join('\n');
 }
 
-function contents(folder: string): string {
-  const directory = path.join(searchedDirectory(), folder);
-  if (!existsSync(directory)) return 'not there';
-  const files = readdirSync(directory, { recursive: true, encoding: 'utf8' }).filter((name) =>
-    name.endsWith('.node'),
-  );
+function tried(): string[] {
+  const directory = searchedDirectory();
+  if (directory === undefined) return [];
+  const folders = ['build/Release', 'build/Debug', 'prebuilds'];
+  return [
+    `  tried, in ${directory}:`,
+    ...folders.map((folder) => `    ${folder}: ${contents(path.join(directory, folder))}`),
+  ];
+}
+
+function contents(directory: string): string {
+  if (!fs.existsSync(directory)) return 'not there';
+  const files = fs
+    .readdirSync(directory, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.node'));
   return files.length === 0 ? 'no addon in it' : files.join(', ');
 }

@@ -1,9 +1,8 @@
-import { types } from 'node:util';
-
 import type { NativeArray } from '../binding.js';
 
 import { checkDType, checkMemory, elementCount, format, gpuMemory, readArray, readShape } from './arrays.js';
 import type { GivenArray, GivenOnHost } from './arrays.js';
+import { types } from './builtins.js';
 import { QpError, shapeError } from './errors.js';
 import { allocate, dtypeOf } from './memory.js';
 import type { DType, DataByDType, NumberArray } from './memory.js';

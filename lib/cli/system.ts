@@ -2,8 +2,6 @@
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 
-import { packageDirectory } from '../native.js';
-
 interface PackageFile {
   version: string;
   engines: { node: string };
@@ -11,7 +9,7 @@ interface PackageFile {
 
 /** What is in package.json. */
 export const packageFile = JSON.parse(
-  readFileSync(path.join(packageDirectory, 'package.json'), 'utf8'),
+  readFileSync(path.join(__dirname, '../../package.json'), 'utf8'),
 ) as PackageFile;
 
 /** Whether a version of Node.js, '20.17.0', is one that the package supports: `range` is '>=20.17'. */

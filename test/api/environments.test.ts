@@ -91,7 +91,7 @@ describe('a process', () => {
       console.log(devices()[0].usable);`);
     expect(output).toMatch(/^false$/m);
     expect(output).toMatch(/ERR_QP_NATIVE the native addon could not be loaded on /);
-    expect(output).toMatch(/tried:\n.*build\/Release/);
+    expect(output).toMatch(/tried, in .*:\n.*build\/Release/);
     expect(output).toMatch(/what to do:\n.*npm rebuild optnet/);
   });
 });

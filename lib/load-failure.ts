@@ -1,6 +1,8 @@
 // Why an addon does not load here, and what to do about it. The dynamic loader's own words mislead: of a file for
 // another processor it says that it is not there.
 import { fs, path } from './builtins.js';
+import { packageManager } from './installation.js';
+import type { PackageManager } from './installation.js';
 
 /** An addon that could not be loaded. */
 export interface LoadFailure {
@@ -15,24 +17,34 @@ export interface LoadFailure {
   readonly cause: unknown;
 }
 
-export const compileRemedy =
-  'compile it here: npm rebuild optnet --build-from-source (needs CMake 3.25, make or Ninja, and a C++20 compiler:' +
-  ' sudo apt-get install -y g++ cmake make, or sudo dnf install -y gcc-c++ cmake make)';
+/** The command that compiles the addon, whatever came with the package. */
+export const buildFromSource = (manager = packageManager()): string =>
+  `OPTNET_BUILD_FROM_SOURCE=1 ${rebuild(manager)}`;
 
-const compileOnMuslRemedy =
-  'compile it here: apk add g++ cmake make linux-headers && npm rebuild optnet --build-from-source';
+const rebuild = ({ rebuild, first }: PackageManager): string =>
+  first === undefined ? rebuild : `${rebuild} (${first})`;
 
-const reinstallRemedy =
-  'if installing ran with --ignore-scripts, or node_modules came from another platform, install again:' +
-  ' rm -rf node_modules && npm install';
+export const compileRemedy = (manager = packageManager()): string =>
+  `compile it here: ${buildFromSource(manager)}. It needs CMake 3.25, make or Ninja, and a C++20 compiler:` +
+  ' sudo apt-get install -y g++ cmake make, or sudo dnf install -y gcc-c++ cmake make';
 
-const bundleRemedies = [
+const compileOnMuslRemedy = (manager: PackageManager): string =>
+  `compile it here: apk add g++ cmake make linux-headers && ${buildFromSource(manager)}`;
+
+/** The script is what compiles the addon where there is no prebuilt one. */
+const scriptRemedy = (manager: PackageManager): string =>
+  `if its install script did not run: ${rebuild(manager)}`;
+
+const reinstallRemedy = ({ reinstall }: PackageManager): string =>
+  `if node_modules came from another platform, or is damaged, install again: ${reinstall}`;
+
+const bundleRemedies = ({ add }: PackageManager): string[] => [
   "with esbuild, keep the package out of the bundle: --external:optnet, or external: ['optnet']",
   "with webpack: externals: { optnet: 'commonjs optnet', 'optnet/tfjs': 'commonjs optnet/tfjs' }",
   "with Next.js, in next.config.js: serverExternalPackages: ['optnet']" +
     ' (before 15: experimental.serverComponentsExternalPackages)',
   "with Rollup: external: ['optnet', 'optnet/tfjs']; with Vite: ssr: { external: ['optnet'] }",
-  'then have it in node_modules where the program runs: npm install optnet',
+  `then have it in node_modules where the program runs: ${add}`,
 ];
 
 /** The platform that this process needs an addon for: 'linux-x64'. */
@@ -40,12 +52,18 @@ export const here = `${process.platform}-${process.arch}`;
 
 /** Nothing in `folder` is for this platform. */
 export function explainAbsence(folder: string, cause: unknown): LoadFailure {
+  const manager = packageManager();
   const platforms = prebuiltPlatforms(folder);
   const reason =
     platforms.length === 0
       ? 'There is no addon: none was compiled here, and the package has no prebuilt one.'
       : `There is no addon for ${here}${musl() ? ' with musl' : ''}: the prebuilt ones are for ${platforms.join(', ')}.`;
-  return { reason, remedies: [musl() ? compileOnMuslRemedy : compileRemedy, reinstallRemedy], cause };
+  const compile = musl() ? compileOnMuslRemedy : compileRemedy;
+  return {
+    reason,
+    remedies: [compile, scriptRemedy, reinstallRemedy].map((remedy) => remedy(manager)),
+    cause,
+  };
 }
 
 /** The package was put into a bundle, and its addon stayed where it was. */
@@ -53,7 +71,7 @@ export function explainBundle(cause: unknown): LoadFailure {
   return {
     reason:
       'The package is in a bundle, and its addon is not: bundlers leave out files that are no JavaScript.',
-    remedies: bundleRemedies,
+    remedies: bundleRemedies(packageManager()),
     bundled: true,
     cause,
   };
@@ -61,24 +79,30 @@ export function explainBundle(cause: unknown): LoadFailure {
 
 /** `file` is there, and did not load. */
 export function explainFailure(file: string, cause: unknown): LoadFailure {
+  const manager = packageManager();
+  const compile = compileRemedy(manager);
+  const reinstall = reinstallRemedy(manager);
   const message = firstLine(cause);
   const built = binaryPlatform(file);
   if (built !== undefined && built !== here) {
     const reason = `The addon is for ${built}, and this is ${here}.`;
-    return { file, reason, remedies: [removal(file), reinstallRemedy, compileRemedy], cause };
+    return { file, reason, remedies: [removal(file), reinstall, compile], cause };
   }
   const refused = {
     reason: `The system refused the addon: ${message}`,
-    remedies: [compileRemedy, reinstallRemedy],
+    remedies: [compile, reinstall],
   };
-  return { file, ...(recognised(message) ?? refused), cause };
+  return { file, ...(recognised(message, manager) ?? refused), cause };
 }
 
 /** What the dynamic loader's message means, where it is a known one. */
-function recognised(message: string): { reason: string; remedies: string[] } | undefined {
+function recognised(
+  message: string,
+  manager: PackageManager,
+): { reason: string; remedies: string[] } | undefined {
   for (const { pattern, explain } of symptoms) {
     const match = pattern.exec(message);
-    if (match !== null) return explain(match);
+    if (match !== null) return explain(match, manager);
   }
   return undefined;
 }
@@ -86,25 +110,28 @@ function recognised(message: string): { reason: string; remedies: string[] } | u
 interface Symptom {
   /** In what the dynamic loader says. */
   pattern: RegExp;
-  explain: (match: RegExpExecArray) => { reason: string; remedies: string[] };
+  explain: (match: RegExpExecArray, manager: PackageManager) => { reason: string; remedies: string[] };
 }
 
 const symptoms: readonly Symptom[] = [
   {
     pattern: /version [`']GLIBC_([\d.]+)' not found/,
-    explain: ([, version]) => ({
+    explain: ([, version], manager) => ({
       reason: `The C library here is too old for the addon: it needs glibc ${version!}.`,
-      remedies: [compileRemedy, `use a system with glibc ${version!} or newer (ldd --version shows it)`],
+      remedies: [
+        compileRemedy(manager),
+        `use a system with glibc ${version!} or newer (ldd --version shows it)`,
+      ],
     }),
   },
   {
     pattern: /version [`']((?:GLIBCXX|CXXABI)_[\d.]+)' not found/,
-    explain: ([, version]) => ({
+    explain: ([, version], manager) => ({
       reason: `The C++ library here, libstdc++, is too old for the addon: it needs ${version!}.`,
       remedies: [
         'update it: sudo apt-get install -y --only-upgrade libstdc++6, or sudo dnf upgrade -y libstdc++',
         'if LD_LIBRARY_PATH or an environment of conda brings an older one, leave it: unset LD_LIBRARY_PATH',
-        compileRemedy,
+        compileRemedy(manager),
       ],
     }),
   },
@@ -118,9 +145,9 @@ const symptoms: readonly Symptom[] = [
   {
     // What musl says of a glibc build.
     pattern: /shared library (ld-linux[\w.-]*|libc\.so\.6)|Error relocating|symbol not found/,
-    explain: () => ({
+    explain: (_, manager) => ({
       reason: 'The addon is for glibc, and the C library here is musl.',
-      remedies: [compileOnMuslRemedy, 'use an image with glibc, such as node:22-slim'],
+      remedies: [compileOnMuslRemedy(manager), 'use an image with glibc, such as node:22-slim'],
     }),
   },
   {
@@ -132,9 +159,9 @@ const symptoms: readonly Symptom[] = [
   },
   {
     pattern: /file too short|invalid ELF header|not a valid (?:Win32|mach-o)|slice is not valid|too small/i,
-    explain: () => ({
+    explain: (_, manager) => ({
       reason: 'The addon is damaged: the file is no program for this system, or only a part of one.',
-      remedies: [reinstallRemedy, compileRemedy],
+      remedies: [reinstallRemedy(manager), compileRemedy(manager)],
     }),
   },
   {

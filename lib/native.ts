@@ -5,6 +5,7 @@ import type * as Binding from '../binding.js';
 
 import { createRequire, fs, path } from './builtins.js';
 import { QpError } from './errors.js';
+import { packageDirectory, packageManager } from './installation.js';
 import { explainAbsence, explainBundle, explainFailure, here } from './load-failure.js';
 import type { LoadFailure } from './load-failure.js';
 
@@ -12,10 +13,6 @@ type NativeAddon = typeof Binding;
 
 /** What became of loading the addon. */
 export type Loaded = { addon: NativeAddon; file: string } | { failure: LoadFailure };
-
-/** Where package.json is: the folder above this file's. Undefined where a bundler left no `__dirname`. */
-const packageDirectory: string | undefined =
-  typeof __dirname === 'string' ? path.resolve(__dirname, '..') : undefined;
 
 let loaded: Loaded | undefined;
 let error: QpError | undefined;
@@ -82,7 +79,7 @@ function searchedDirectory(): string | undefined {
 }
 
 function explain({ file, reason, remedies, bundled, cause }: LoadFailure): string {
-  const doctor = bundled === true ? [] : ['see what else there is: npx optnet doctor'];
+  const doctor = bundled === true ? [] : [`see what else there is: ${packageManager().run} doctor`];
   const lines = [
     `the native addon could not be loaded on ${here}, Node.js ${process.versions.node}: ${reason}`,
     ...tried(),

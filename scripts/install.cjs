@@ -18,7 +18,7 @@ function main() {
   if (!compileAsked() && prebuiltLoads()) return;
   say(`compiling the native addon for ${process.platform}-${process.arch}; this takes some minutes.`);
   const missing = missingBuildTools();
-  if (missing !== undefined) throw new SetupError(`${missing}\nThen: npm rebuild optnet`);
+  if (missing !== undefined) throw new SetupError(`${missing}\nThen: ${rebuild()}`);
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'optnet-tools-'));
   try {
     fetchTools(folder);
@@ -29,7 +29,7 @@ function main() {
   say('the native addon is compiled.');
 }
 
-/** `npm rebuild optnet --build-from-source`, as elsewhere, or OPTNET_BUILD_FROM_SOURCE=1. */
+/** OPTNET_BUILD_FROM_SOURCE=1, or, as elsewhere, `npm rebuild optnet --build-from-source`, which npm 12 no longer takes. */
 function compileAsked() {
   const { npm_config_build_from_source: flag, OPTNET_BUILD_FROM_SOURCE: variable } = process.env;
   return flag === 'true' || flag === 'optnet' || (variable !== undefined && variable !== '0');
@@ -65,7 +65,7 @@ function fetchTools(folder) {
   if (status === 0) return;
   const reason = error?.message ?? stderr.trim();
   throw new SetupError(
-    `npm could not fetch what compiles the addon, ${packages.join(' and ')}:\n${reason}\nThen: npm rebuild optnet`,
+    `npm could not fetch what compiles the addon, ${packages.join(' and ')}:\n${reason}\nThen: ${rebuild()}`,
   );
 }
 
@@ -79,6 +79,11 @@ function compile(modules) {
   });
   if (status !== 0) throw new SetupError('The compiler failed; what it says is above.');
   require('node-gyp-build')(root);
+}
+
+/** What runs this once more. */
+function rebuild() {
+  return require('../dist/installation.js').packageManager().rebuild;
 }
 
 function say(text) {

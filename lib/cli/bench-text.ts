@@ -1,4 +1,6 @@
 // The benchmark's report for people.
+import { packageManager } from '../installation.js';
+
 import { shapeName } from './bench.js';
 import type { BenchReport } from './bench.js';
 import { significant, table } from './format.js';
@@ -26,7 +28,7 @@ export function benchText({ optnet, node, platform, rows, failures }: BenchRepor
   }
   for (const { device, sizes, reason } of failures) {
     const where = sizes === undefined ? device : `${device}, ${shapeName(sizes)}`;
-    sections.push(`FAILED: ${where}: ${reason}\nTo find out more: npx optnet doctor\n`);
+    sections.push(`FAILED: ${where}: ${reason}\nTo find out more: ${packageManager().run} doctor\n`);
   }
   return sections.join('\n');
 }

@@ -1,6 +1,7 @@
 // What to do about a device that cannot be used: each remedy names the command to type.
 import type { CudaLibrary, GpuDevice, UnusableDevice } from '../device.js';
-import { compileRemedy } from '../load-failure.js';
+import { packageManager } from '../installation.js';
+import { buildFromSource, compileRemedy } from '../load-failure.js';
 
 import type { Check } from './closed-form.js';
 import type { Surroundings } from './system.js';
@@ -8,7 +9,7 @@ import type { Surroundings } from './system.js';
 /** The oldest driver that serves a major version of CUDA. */
 const oldestDriver: Readonly<Record<string, number>> = { 12: 525, 13: 580 };
 
-const report = 'report it, with the output of: npx optnet doctor --json';
+const report = (): string => `report it, with the output of: ${packageManager().run} doctor --json`;
 
 const installDriver = (release: string): string =>
   `install NVIDIA's driver${release}: sudo ubuntu-drivers install (Ubuntu), sudo apt-get install -y nvidia-driver` +
@@ -30,8 +31,8 @@ export function remediesForUnusable(
       return [];
     case 'noBackend':
       return [
-        'install the package with its prebuilt addon, which has the CUDA backend: npm install optnet',
-        'or install a CUDA toolkit, 12.8 or newer, put nvcc into PATH, and compile: npm rebuild optnet --build-from-source',
+        `install the package with its prebuilt addon, which has the CUDA backend: ${packageManager().add}`,
+        `or install a CUDA toolkit, 12.8 or newer, put nvcc into PATH, and compile: ${buildFromSource()}`,
       ];
     case 'noDriver':
       return container ? [containerRemedy] : [installDriver(neededDriver(device)), lookAtDriver];
@@ -77,9 +78,7 @@ function neededDriver({ runtime }: UnusableDevice): string {
 function olderBuild({ driver }: UnusableDevice): string[] {
   const [major, minor] = (driver ?? '0.0').split('.').map(Number);
   if (major! * 100 + minor! < 1208) return [];
-  return [
-    `or compile with a CUDA toolkit that the driver serves, ${driver!} or older: npm rebuild optnet --build-from-source`,
-  ];
+  return [`or compile with a CUDA toolkit that the driver serves, ${driver!} or older: ${buildFromSource()}`];
 }
 
 /** For a GPU that can be used, but for large problems: cuBLAS or cuSOLVER are missing. */
@@ -105,9 +104,9 @@ export function remediesForLibraries({ driver, loaded }: GpuDevice): string[] {
 
 /** For a device that was to solve a problem, and did not. */
 export function remediesForCheck({ failure, code }: Check, onGpu: boolean): string[] {
-  if (!onGpu) return [compileRemedy, report];
+  if (!onGpu) return [compileRemedy(), report()];
   if (code === 'ERR_QP_MEMORY') return ['see who uses the memory of the GPU, and end it: nvidia-smi'];
   // The addon finds that out when it first uses the GPU, and has no code of its own for it.
-  if (failure?.includes('no kernels for')) return [compileRemedy];
-  return [lookAtDriver, report];
+  if (failure?.includes('no kernels for')) return [compileRemedy()];
+  return [lookAtDriver, report()];
 }

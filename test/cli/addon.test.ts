@@ -64,7 +64,7 @@ onLinux('doctor, of a package', () => {
     const { file, reason, remedies } = await visit();
     expect(file).toBeUndefined();
     expect(reason).toMatch(/^There is no addon: none was compiled here/);
-    expect(remedies[0]).toContain('npm rebuild optnet --build-from-source');
+    expect(remedies[0]).toContain('OPTNET_BUILD_FROM_SOURCE=1 npm rebuild optnet');
   });
 
   it('with prebuilt addons for other platforms only lists these', async () => {
@@ -146,7 +146,7 @@ describe('what the dynamic loader says', () => {
       'a C library that is too old',
       libc,
       /too old .* needs glibc 2\.38\.$/,
-      /npm rebuild optnet --build-from-source/,
+      /OPTNET_BUILD_FROM_SOURCE=1 npm rebuild optnet/,
     ],
     ['a C++ library that is too old', libstdcxx, /needs GLIBCXX_3\.4\.32\.$/, /--only-upgrade libstdc\+\+6/],
     [

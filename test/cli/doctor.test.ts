@@ -85,7 +85,7 @@ describe('doctor, where there is no GPU', () => {
     expect(cpu.checks.at(-1)!.failure).toMatch(failure);
     expect(cpu.checks[0]!.passed).toBe('least' in settings);
     expect(visited.text).toMatch(/FAILED: .*\n/);
-    expect(cpu.remedies.join()).toContain('npm rebuild optnet --build-from-source');
+    expect(cpu.remedies.join()).toContain('OPTNET_BUILD_FROM_SOURCE=1 npm rebuild optnet');
   });
 });
 
@@ -244,7 +244,7 @@ describeEmulated('doctor, on a machine with an NVIDIA GPU (emulated)', (emulated
 describe('remedies', () => {
   const around = { cards: 1, container: false, visibleDevices: undefined };
   const obstacles: [DeviceObstacle, RegExp][] = [
-    ['noBackend', /npm rebuild optnet --build-from-source/],
+    ['noBackend', /OPTNET_BUILD_FROM_SOURCE=1 npm rebuild optnet/],
     ['noDriver', /sudo apt-get install -y nvidia-driver/],
     ['noGpu', /nvidia-smi/],
     ['driverTooOld', /580 or newer/],

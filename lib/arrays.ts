@@ -9,7 +9,7 @@ import type { DeviceTensor } from './device-tensor.js';
 import { deviceArrayOf, isDeviceTensor } from './device-tensor.js';
 import { QpError, argumentError, describe, shapeError } from './errors.js';
 import { allocate, bytesPerElement, checkBuffer, dtypeOf, kindOf, lengthOf, numberArray } from './memory.js';
-import type { DType, NumberArray } from './memory.js';
+import type { DType, NumberArray, Place } from './memory.js';
 
 /** Ranks up to 3 have a use here; the limit ends the reading of arrays that contain themselves. */
 const maxRank = 8;
@@ -39,11 +39,13 @@ export interface GivenOnGpu {
 }
 
 /**
- * Reads nested arrays of numbers, a tensor (any object with `data` and `shape`), a typed array, or memory of a GPU (a
- * DeviceTensor, or any object with `pointer`, `shape`, `dtype` and `device`).
+ * Reads nested arrays of numbers or of typed arrays, a tensor (any object with `data` and `shape`), a typed array, or memory
+ * of a GPU (a DeviceTensor, or any object with `pointer`, `shape`, `dtype` and `device`).
+ *
+ * @param rank how many dimensions it has for one problem, if it is of problems: errors then tell which one
  */
-export function readArray(name: string, value: unknown): GivenArray {
-  if (Array.isArray(value)) return readNested(name, value);
+export function readArray(name: string, value: unknown, rank?: number): GivenArray {
+  if (Array.isArray(value)) return readNested(name, value, rank);
   if (types.isTypedArray(value)) {
     return { name, data: numberArray(name, value), shape: undefined, dtype: dtypeOf(value) };
   }
@@ -73,7 +75,7 @@ function readTensor(name: string, value: TensorFields): GivenArray {
   }
   const shape = readShape(name, shapeGiven);
   if (dtype !== undefined) checkDType(name, dtype);
-  if (Array.isArray(data)) return { name, data: flatten(name, data, [listLength(name, data)]), shape, dtype };
+  if (Array.isArray(data)) return { name, data: readList(name, data), shape, dtype };
   if (!types.isTypedArray(data)) {
     throw argumentError(name, `${name}.data is ${describe(data)}; expected a Float64Array or a Float32Array`);
   }
@@ -84,6 +86,10 @@ function readTensor(name: string, value: TensorFields): GivenArray {
     });
   }
   return { name, data: array, shape, dtype: dtypeOf(array) };
+}
+
+function readList(name: string, list: unknown[]): Float64Array {
+  return flatten(new Nesting(name, [listLength(name, list)], false), list);
 }
 
 function readDeviceTensor(name: string, tensor: DeviceTensor): GivenOnGpu {
@@ -134,15 +140,71 @@ export function gpuMemory({ name, source }: GivenOnGpu): DeviceArray | NativePoi
   return isDeviceTensor(source) ? deviceArrayOf(source, name) : source;
 }
 
-function readNested(name: string, value: unknown[]): GivenArray {
-  const shape: number[] = [];
-  for (let level: unknown = value; Array.isArray(level); level = level[0]) {
-    if (shape.length === maxRank) throw shapeError(name, `${name} is nested more than ${maxRank} deep`);
-    const length = listLength(name, level);
-    shape.push(length);
-    if (length === 0) break;
+/** Nested arrays while they are read. */
+class Nesting implements Place {
+  /** Where in them: an index for each level. */
+  readonly at: number[] = [];
+
+  /**
+   * @param lists the sizes of the lists: of the first one at every level, which all others must have
+   * @param batched whether the outermost list has an element for each problem
+   */
+  constructor(
+    readonly name: string,
+    readonly lists: readonly number[],
+    private readonly batched: boolean,
+  ) {}
+
+  /** `Q[3][0]` */
+  get path(): string {
+    return this.name + this.at.map((index) => `[${index}]`).join('');
   }
-  return { name, data: flatten(name, value, shape), shape, dtype: undefined };
+
+  get index(): number | undefined {
+    return this.batched ? this.at[0] : undefined;
+  }
+
+  /** Visits the innermost lists, in order. */
+  eachList(list: unknown[], visit: (list: unknown[], length: number) => void): void {
+    const { name, lists, at } = this;
+    const length = listLength(name, list);
+    const expected = lists[at.length]!;
+    if (length !== expected) throw raggedError(this, `has length ${length}; expected ${expected}`);
+    if (at.length + 1 === lists.length) {
+      visit(list, length);
+      return;
+    }
+    for (let i = 0; i < length; i++) {
+      at.push(i);
+      const inner = list[i];
+      if (!Array.isArray(inner)) throw raggedError(this, `is ${describe(inner)}; expected an array`);
+      this.eachList(inner, visit);
+      at.pop();
+    }
+  }
+}
+
+function readNested(name: string, value: unknown[], rank: number | undefined): GivenOnHost {
+  const { lists, row } = measure(name, value);
+  const shape = row === undefined ? lists : [...lists, lengthOf(row)];
+  const nesting = new Nesting(name, lists, shape.length - 1 === rank);
+  if (row === undefined) return { name, data: flatten(nesting, value), shape, dtype: undefined };
+  const data = join(nesting, value, row);
+  return { name, data, shape, dtype: dtypeOf(data) };
+}
+
+/** Follows the first element of every list, down to a number or to a typed array, a row. */
+function measure(name: string, value: unknown[]): { lists: number[]; row: ArrayBufferView | undefined } {
+  const lists: number[] = [];
+  let level: unknown = value;
+  while (Array.isArray(level)) {
+    if (lists.length === maxRank) throw shapeError(name, `${name} is nested more than ${maxRank} deep`);
+    const length = listLength(name, level);
+    lists.push(length);
+    if (length === 0) break;
+    level = level[0];
+  }
+  return { lists, row: types.isTypedArray(level) ? level : undefined };
 }
 
 /** A proxy of an array can say anything. */
@@ -152,53 +214,84 @@ function listLength(name: string, list: readonly unknown[]): number {
   throw shapeError(name, `${name} has an array of length ${describe(length)}`);
 }
 
-/** The elements of nested arrays, which must be full: `shape` is that of the first element at every level. */
-function flatten(name: string, value: unknown[], shape: readonly number[]): Float64Array {
+/** The elements of nested lists of numbers. */
+function flatten(nesting: Nesting, value: unknown[]): Float64Array {
+  const { name, lists, at } = nesting;
+  const count = elementCount(name, lists);
   // Before an element is looked at, nothing says that the lengths are true: [0] of a sparse array is a hole.
-  if (elementCount(name, shape) > 0) checkFirst(name, value);
-  const data = allocate('float64', elementCount(name, shape)) as Float64Array;
+  if (count > 0) checkFirst(nesting, value);
+  const data = allocate('float64', count) as Float64Array;
   let next = 0;
-  const fill = (array: unknown[], depth: number, path: string): void => {
-    const length = listLength(name, array);
-    if (length !== shape[depth]) {
-      throw shapeError(name, `${name} is ragged: ${path} has length ${length}; expected ${shape[depth]}`);
-    }
-    if (depth + 1 === shape.length) {
-      for (let i = 0; i < length; i++) {
-        const element = array[i];
-        if (typeof element !== 'number') throw elementError(name, `${path}[${i}]`, element);
-        data[next++] = element;
-      }
-      return;
-    }
+  nesting.eachList(value, (list, length) => {
     for (let i = 0; i < length; i++) {
-      const inner = array[i];
-      if (!Array.isArray(inner)) {
-        throw shapeError(name, `${name} is ragged: ${path}[${i}] is ${describe(inner)}; expected an array`);
+      const element = list[i];
+      if (typeof element !== 'number') {
+        at.push(i);
+        throw elementError(nesting, element);
       }
-      fill(inner, depth + 1, `${path}[${i}]`);
+      data[next++] = element;
     }
-  };
-  fill(value, 0, name);
+  });
   return data;
 }
 
-function checkFirst(name: string, value: unknown[]): void {
+function checkFirst(nesting: Nesting, value: unknown[]): void {
   let first: unknown = value;
-  let path = name;
-  for (let depth = 0; depth <= maxRank && Array.isArray(first); depth++) {
+  while (nesting.at.length <= maxRank && Array.isArray(first)) {
     first = first[0];
-    path += '[0]';
+    nesting.at.push(0);
   }
-  if (typeof first !== 'number') throw elementError(name, path, first);
+  if (typeof first !== 'number') throw elementError(nesting, first);
+  nesting.at.length = 0;
 }
 
-function elementError(name: string, path: string, element: unknown): QpError {
-  if (Array.isArray(element))
-    return shapeError(name, `${name} is ragged: ${path} is an array; expected a number`);
-  return new QpError('ERR_QP_DTYPE', `${path} is ${describe(element)}; expected a number`, {
-    argument: name,
+/** The elements of nested lists of typed arrays, which are all of the kind and of the length of the first one. */
+function join(nesting: Nesting, value: unknown[], first: ArrayBufferView): NumberArray {
+  const { name, lists, at } = nesting;
+  at.push(...lists.map(() => 0));
+  const firstPath = nesting.path;
+  const dtype = dtypeOf(numberArray(name, first, nesting));
+  at.length = 0;
+  const width = lengthOf(first);
+  const data = allocate(dtype, elementCount(name, [...lists, width]));
+  let next = 0;
+  nesting.eachList(value, (list, length) => {
+    for (let i = 0; i < length; i++) {
+      at.push(i);
+      const row = readRow(nesting, list[i]);
+      if (dtypeOf(row) !== dtype) {
+        throw dtypeError(nesting, `is a ${kindOf(row)}; expected a ${kindOf(data)}, as ${firstPath} is`);
+      }
+      const found = lengthOf(row);
+      if (found !== width) throw raggedError(nesting, `has length ${found}; expected ${width}`);
+      data.set(row, next);
+      next += width;
+      at.pop();
+    }
   });
+  return data;
+}
+
+/** @throws QpError ERR_QP_SHAPE, ERR_QP_DTYPE, ERR_QP_BUFFER */
+function readRow(nesting: Nesting, row: unknown): NumberArray {
+  if (!types.isTypedArray(row)) throw raggedError(nesting, `is ${describe(row)}; expected a typed array`);
+  const array = numberArray(nesting.name, row, nesting);
+  checkBuffer(nesting.name, array, nesting);
+  return array;
+}
+
+function raggedError({ name, path, index }: Nesting, message: string): QpError {
+  return new QpError('ERR_QP_SHAPE', `${name} is ragged: ${path} ${message}`, { argument: name, index });
+}
+
+function dtypeError({ name, path, index }: Nesting, message: string): QpError {
+  return new QpError('ERR_QP_DTYPE', `${path} ${message}`, { argument: name, index });
+}
+
+function elementError(nesting: Nesting, element: unknown): QpError {
+  return Array.isArray(element)
+    ? raggedError(nesting, 'is an array; expected a number')
+    : dtypeError(nesting, `is ${describe(element)}; expected a number`);
 }
 
 /** A copy of the list of sizes. */

@@ -15,14 +15,14 @@ import type { DatumName } from './problem.js';
 import { partNames, partShapes } from './solved.js';
 import type { SolvedProblem } from './solved.js';
 import { nativeArray } from './tensor.js';
-import type { DType, DataByDType, NestedNumbers, TensorLike } from './tensor.js';
+import type { DType, DataByDType, NestedNumbers, NestedRows, TensorLike } from './tensor.js';
 
 /**
  * A gradient with respect to a part of the solution: [batch, n], or [n] when the batch is 1; n, m or q as fits (zero for
  * the multipliers of bounds that were not given). It may be in the memory of the GPU that solved the problem.
  */
 export type UpstreamGradient<D extends DType = DType> =
-  NestedNumbers | TensorLike<D> | DataByDType[D] | CudaArray<D>;
+  NestedNumbers | NestedRows<D> | TensorLike<D> | DataByDType[D] | CudaArray<D>;
 
 /** The gradient of a loss with respect to the solution. At least one part; what is left out is zero. */
 export interface Upstream<D extends DType = DType> {
@@ -128,7 +128,9 @@ function readUpstream(upstream: unknown): Partial<Record<UpstreamName, GivenArra
   const given: Partial<Record<UpstreamName, GivenArray>> = {};
   for (const name of upstreamNames) {
     const value: unknown = (upstream as Record<string, unknown>)[name];
-    if (value !== undefined && value !== null) given[name] = readArray(name, value);
+    if (value !== undefined && value !== null) {
+      given[name] = readArray(name, value, name === 'dobjective' ? 0 : 1);
+    }
   }
   if (Object.keys(given).length === 0) {
     throw argumentError(

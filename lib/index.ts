@@ -42,4 +42,4 @@ export type {
   Status,
   Timings,
 } from './solution.js';
-export type { DType, DataByDType, NestedNumbers, Tensor, TensorLike } from './tensor.js';
+export type { DType, DataByDType, NestedNumbers, NestedRows, Tensor, TensorLike } from './tensor.js';

@@ -10,7 +10,7 @@ import { allocated } from './memory.js';
 import type { NumberArray } from './memory.js';
 import { optionError, readObject } from './options.js';
 import { allocateTensors } from './output.js';
-import { datumNames } from './problem.js';
+import { datumNames, datumRanks } from './problem.js';
 import type { DatumName, QpDatum } from './problem.js';
 import { partNames, partShapes } from './solved.js';
 import type { PartName, SolvedProblem } from './solved.js';
@@ -89,7 +89,7 @@ function readTangents(
     if (shapes[datum] === undefined) {
       throw argumentError(name, `${name} is given, and the problem was not given ${datum}`);
     }
-    given[name] = readArray(name, value);
+    given[name] = readArray(name, value, datumRanks[datum]);
   }
   if (Object.keys(given).length === 0) {
     throw argumentError('tangents', `tangents is empty; expected at least one of ${tangentNames.join(', ')}`);

@@ -46,15 +46,21 @@ function getter<T>(prototype: object, name: string): (value: object) => T {
   return (value) => property.get!.call(value) as T;
 }
 
+/** What a message calls an array that is a part of an argument. */
+export interface Place {
+  /** 'p[3]' */
+  readonly path: string;
+  /** The problem that it is of, if it is of one. */
+  readonly index: number | undefined;
+}
+
 /** @throws QpError ERR_QP_DTYPE when the elements are of another type */
-export function numberArray(name: string, value: ArrayBufferView): NumberArray {
+export function numberArray(name: string, value: ArrayBufferView, place?: Place): NumberArray {
   if (types.isFloat64Array(value) || types.isFloat32Array(value)) return value;
   throw new QpError(
     'ERR_QP_DTYPE',
-    `${name} is a ${kindOf(value)}; expected a Float64Array or a Float32Array`,
-    {
-      argument: name,
-    },
+    `${place?.path ?? name} is a ${kindOf(value)}; expected a Float64Array or a Float32Array`,
+    { argument: name, index: place?.index },
   );
 }
 
@@ -69,22 +75,21 @@ export const kindOf = getter<string>(typedArray, Symbol.toStringTag as unknown a
  *
  * @throws QpError ERR_QP_BUFFER
  */
-export function checkBuffer(name: string, array: NumberArray): void {
+export function checkBuffer(name: string, array: NumberArray, place?: Place): void {
   const buffer = bufferOf(array);
   if (types.isSharedArrayBuffer(buffer) ? growableOf(buffer) : resizableOf(buffer)) {
-    throw new QpError('ERR_QP_BUFFER', `${name} is in a resizable buffer; expected one of fixed size`, {
-      argument: name,
-    });
+    throw bufferError(name, place, 'is in a resizable buffer; expected one of fixed size');
   }
   if (lengthOf(array) === 0 && isDetached(buffer)) {
-    throw new QpError(
-      'ERR_QP_BUFFER',
-      `${name} is in a buffer that was detached (transferred, for instance)`,
-      {
-        argument: name,
-      },
-    );
+    throw bufferError(name, place, 'is in a buffer that was detached (transferred, for instance)');
   }
+}
+
+function bufferError(name: string, place: Place | undefined, message: string): QpError {
+  return new QpError('ERR_QP_BUFFER', `${place?.path ?? name} ${message}`, {
+    argument: name,
+    index: place?.index,
+  });
 }
 
 function isDetached(buffer: ArrayBufferLike): boolean {

@@ -7,14 +7,15 @@ import type { Placed } from './device.js';
 import type { CudaArray } from './device-tensor.js';
 import { QpError, argumentError, describe, shapeError } from './errors.js';
 import { nativeArray } from './tensor.js';
-import type { DType, DataByDType, NestedNumbers, TensorLike } from './tensor.js';
+import type { DType, DataByDType, NestedNumbers, NestedRows, TensorLike } from './tensor.js';
 
 /**
- * A datum of a problem: numbers in nested arrays, a tensor, or, for a vector of one problem, a typed array. A tensor may
- * be in the memory of a GPU ({@link DeviceTensor}, or that of other CUDA code), which then solves the problem; data on
+ * A datum of a problem: numbers in nested arrays; typed arrays in arrays, such as a vector for each problem; a tensor; or,
+ * for a vector of one problem or of all, a typed array. A tensor may be in the memory of a GPU ({@link DeviceTensor}, or that of other CUDA code), which then solves the problem; data on
  * one GPU and data in host memory may be mixed.
  */
-export type QpDatum<D extends DType = DType> = NestedNumbers | TensorLike<D> | DataByDType[D] | CudaArray<D>;
+export type QpDatum<D extends DType = DType> =
+  NestedNumbers | NestedRows<D> | TensorLike<D> | DataByDType[D] | CudaArray<D>;
 
 /**
  * A batch of convex quadratic or linear programs with n variables, m inequalities and q equalities each,
@@ -56,6 +57,19 @@ export type DatumName = 'Q' | 'p' | 'G' | 'h' | 'A' | 'b' | 'gl' | 'lb' | 'ub';
 
 export const datumNames: readonly DatumName[] = ['Q', 'p', 'G', 'h', 'A', 'b', 'gl', 'lb', 'ub'];
 
+/** How many dimensions each has for one problem. */
+export const datumRanks: Readonly<Record<DatumName, 1 | 2>> = {
+  Q: 2,
+  p: 1,
+  G: 2,
+  h: 1,
+  A: 2,
+  b: 1,
+  gl: 1,
+  lb: 1,
+  ub: 1,
+};
+
 /** A problem as it was read: nothing about it is checked but that it consists of arrays. */
 export type GivenProblem = Partial<Record<DatumName, GivenArray>>;
 
@@ -80,7 +94,7 @@ export function readProblem(problem: unknown): GivenProblem {
   const given: GivenProblem = {};
   for (const name of datumNames) {
     const value: unknown = (problem as Record<string, unknown>)[name];
-    if (value !== undefined && value !== null) given[name] = readArray(name, value);
+    if (value !== undefined && value !== null) given[name] = readArray(name, value, datumRanks[name]);
   }
   return given;
 }

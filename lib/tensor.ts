@@ -33,19 +33,33 @@ export interface TensorLike<D extends DType = DType> {
 export type NestedNumbers = readonly number[] | readonly NestedNumbers[];
 
 /**
+ * Typed arrays in (nested) arrays, all of one kind and length: `[row, row]`, of rows of three elements, has the shape [2, 3].
+ * Their elements are copied.
+ */
+export type NestedRows<D extends DType = DType> = readonly DataByDType[D][] | readonly NestedRows<D>[];
+
+/**
  * Makes a tensor.
  *
- * @param values a typed array, which the tensor then uses without a copy; or numbers in (nested) arrays
+ * @param values a typed array, which the tensor then uses without a copy; or numbers, or typed arrays, in (nested) arrays
  * @param shape row-major sizes; by default that of the nesting, or one dimension for a typed array
- * @param dtype by default that of the typed array, and 'float64' for nested arrays
+ * @param dtype by default that of the typed arrays, and 'float64' for numbers
  * @throws QpError ERR_QP_SHAPE, ERR_QP_DTYPE, ERR_QP_ARGUMENT, ERR_QP_BUFFER, ERR_QP_MEMORY
  *
  * @example
  * tensor([[2, 0], [0, 2]]);                             // float64, shape [2, 2]
  * tensor(new Float32Array(batch * n), [batch, n]);      // float32
  */
-export function tensor(values: Float64Array, shape?: readonly number[], dtype?: 'float64'): Tensor<'float64'>;
-export function tensor(values: Float32Array, shape?: readonly number[], dtype?: 'float32'): Tensor<'float32'>;
+export function tensor(
+  values: Float64Array | NestedRows<'float64'>,
+  shape?: readonly number[],
+  dtype?: 'float64',
+): Tensor<'float64'>;
+export function tensor(
+  values: Float32Array | NestedRows<'float32'>,
+  shape?: readonly number[],
+  dtype?: 'float32',
+): Tensor<'float32'>;
 export function tensor<D extends DType = 'float64'>(
   values: NestedNumbers,
   shape?: readonly number[],
@@ -56,9 +70,13 @@ export function tensor(values: unknown, shape?: readonly number[], dtype?: DType
   if (dtype !== undefined) checkDType('dtype', dtype);
   const shapeGiven = shape === undefined ? undefined : readShape(name, shape);
   if (!types.isTypedArray(values) && !Array.isArray(values)) {
-    throw new QpError('ERR_QP_ARGUMENT', 'values must be a typed array or nested arrays of numbers', {
-      argument: name,
-    });
+    throw new QpError(
+      'ERR_QP_ARGUMENT',
+      'values must be a typed array or nested arrays of numbers or typed arrays',
+      {
+        argument: name,
+      },
+    );
   }
   const given = readArray(name, values) as GivenOnHost;
   const length = checkMemory(given);
@@ -85,7 +103,7 @@ export function nativeArray(array: GivenArray, wanted: DType): NativeArray {
   return gpuMemory(array);
 }
 
-/** Numbers from plain arrays take on the dtype that is wanted; typed arrays have theirs. */
+/** Numbers from plain arrays take on the dtype that is wanted; typed arrays, nested or not, have theirs. */
 export function convert(
   name: string,
   data: NumberArray,

@@ -189,8 +189,17 @@ function readProblem(
 /** Constants made by `tensor` are often float64. */
 function rounded(value: unknown): unknown {
   if (value instanceof Float64Array) return Float32Array.from(value);
+  if (Array.isArray(value)) return hasRows(value) ? value.map(rounded) : value;
   const { data, shape } = (value ?? {}) as { data?: unknown; shape?: unknown };
   return data instanceof Float64Array ? { shape, data: Float32Array.from(data) } : value;
+}
+
+/** Whether nested arrays are of typed arrays. */
+function hasRows(value: unknown[]): boolean {
+  let first: unknown = value;
+  // Deeper than any datum, and not for ever where an array contains itself.
+  for (let depth = 0; depth < 4 && Array.isArray(first); depth++) first = first[0];
+  return ArrayBuffer.isView(first);
 }
 
 function report(

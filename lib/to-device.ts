@@ -12,7 +12,7 @@ import { native } from './native.js';
 import { optionError } from './options.js';
 import { finished, served } from './outcome.js';
 import { convert } from './tensor.js';
-import type { NestedNumbers, TensorLike } from './tensor.js';
+import type { NestedNumbers, NestedRows, TensorLike } from './tensor.js';
 
 /**
  * Copies numbers to the memory of a GPU, where they stay until they are disposed of: what is the same in many calls
@@ -22,7 +22,7 @@ import type { NestedNumbers, TensorLike } from './tensor.js';
  * A {@link DeviceTensor} that is on that GPU already is returned as it is; from another GPU, and from memory of other
  * CUDA code, a copy is made by way of the host.
  *
- * @param values nested arrays (then float64), a tensor, or a typed array, by itself a vector
+ * @param values numbers (then float64) or typed arrays in nested arrays, a tensor, or a typed array, by itself a vector
  * @param device 'cuda' is 'cuda:0'
  * @returns a promise, which rejects with a QpError ERR_QP_DEVICE, ERR_QP_SHAPE, ERR_QP_DTYPE, ERR_QP_ARGUMENT,
  * ERR_QP_OPTION, ERR_QP_BUFFER, ERR_QP_DISPOSED or ERR_QP_MEMORY
@@ -31,11 +31,14 @@ import type { NestedNumbers, TensorLike } from './tensor.js';
  * using Q = await toDevice(tensor(data, [n, n]));
  * using solution = await qpSolveBatch({ Q, p });         // on cuda:0, as Q is there
  */
-export function toDevice(values: Float32Array, device?: GpuRequest): Promise<DeviceTensor<'float32'>>;
 export function toDevice(
-  values: Float64Array | NestedNumbers,
+  values: Float64Array | NestedRows<'float64'> | NestedNumbers,
   device?: GpuRequest,
 ): Promise<DeviceTensor<'float64'>>;
+export function toDevice(
+  values: Float32Array | NestedRows<'float32'>,
+  device?: GpuRequest,
+): Promise<DeviceTensor<'float32'>>;
 export function toDevice<D extends DType = 'float64'>(
   values: TensorLike<D> | CudaArray<D>,
   device?: GpuRequest,
@@ -57,11 +60,14 @@ export async function toDevice(values: unknown, device: unknown = 'cuda'): Promi
 }
 
 /** {@link toDevice}, blocking. @throws QpError */
-export function toDeviceSync(values: Float32Array, device?: GpuRequest): DeviceTensor<'float32'>;
 export function toDeviceSync(
-  values: Float64Array | NestedNumbers,
+  values: Float64Array | NestedRows<'float64'> | NestedNumbers,
   device?: GpuRequest,
 ): DeviceTensor<'float64'>;
+export function toDeviceSync(
+  values: Float32Array | NestedRows<'float32'>,
+  device?: GpuRequest,
+): DeviceTensor<'float32'>;
 export function toDeviceSync<D extends DType = 'float64'>(
   values: TensorLike<D> | CudaArray<D>,
   device?: GpuRequest,

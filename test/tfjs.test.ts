@@ -132,6 +132,7 @@ test('constants may be nested arrays, typed arrays, and tensors of either precis
     { ...data, Q: tensor(Q), h: Float64Array.from(h) },
     { ...data, Q: tensor(Float32Array.from(Q.flat()), [3, 3]), h: Float32Array.from(h) },
     { ...data, b: { data: b.flat(), shape: [2, 1] } },
+    { ...data, Q: Q.map((row) => Float64Array.from(row)), b: b.map((row) => Float32Array.from(row)) },
   ];
   for (const kind of kinds) expect([...layer(kind).dataSync()]).toEqual(expected);
 });

@@ -63,6 +63,8 @@ describeWithGpu('a tensor on a GPU', (gpu) => {
       using there = await toDevice(form as number[]);
       expect(there.toHostSync()).toEqual(tensor([1, 2]));
     }
+    using rows = await toDevice([Float32Array.of(1, 2), Float32Array.of(3, 4)]);
+    expect(rows.toHostSync()).toEqual(tensor(Float32Array.of(1, 2, 3, 4), [2, 2]));
   });
 
   it('has a copy: the numbers may be changed, or their buffer transferred, at once', async () => {

@@ -314,6 +314,13 @@ describe('toDevice refuses', () => {
     ['a GPU that is not there', 'ERR_QP_DEVICE', [1], 'cuda:99', /device 'cuda:99' cannot be used: /],
     ['nothing', 'ERR_QP_ARGUMENT', undefined, 'cuda', /values is undefined/],
     ['ragged rows', 'ERR_QP_SHAPE', [[1], [1, 2]], 'cuda', /ragged/],
+    [
+      'rows of both kinds',
+      'ERR_QP_DTYPE',
+      [new Float64Array(1), new Float32Array(1)],
+      'cuda',
+      /^values\[1\] is a Float32Array; expected a Float64Array/,
+    ],
     ['integers of another type', 'ERR_QP_DTYPE', new Int32Array(2), 'cuda', /Int32Array/],
     ['a shape of another size', 'ERR_QP_SHAPE', { data: [1, 2], shape: [3] }, 'cuda', /2 elements/],
   ])('%s', async (_, code, values, device, message) => {

@@ -98,6 +98,25 @@ const strange: ((random: Random) => unknown)[] = [
   () => resizable(16),
   () => new Float64Array(3),
   () => new Float32Array(2),
+  () => [new Float64Array(2), new Float64Array(2)],
+  () => [[new Float64Array(2), new Float64Array(2)]],
+  () => [new Float32Array(2)],
+  () => [new Float64Array(2), new Float32Array(2)],
+  () => [new Float64Array(2), new Float64Array(1)],
+  () => [new Float64Array(2), [1, 2], 3],
+  () => [new Int32Array(2)],
+  () => [detached()],
+  () => [new Float64Array(2), resizable(16)],
+  () => {
+    // A getter that takes the memory of the row before.
+    const rows = [new Float64Array(2), new Float64Array(2)];
+    return Object.defineProperty(rows, 1, {
+      get: () => {
+        if (rows[0]!.buffer.byteLength > 0) structuredClone(rows[0], { transfer: [rows[0]!.buffer] });
+        return new Float64Array(2);
+      },
+    });
+  },
   () => new Int8Array(4),
   () => new BigInt64Array(4),
   () => new DataView(new ArrayBuffer(8)),
@@ -142,6 +161,15 @@ const strange: ((random: Random) => unknown)[] = [
   (random) => Array.from({ length: Math.floor(random() * 5) }, random),
 ];
 
+/** Typed arrays in arrays. */
+function rows(data: Float64Array | Float32Array, shape: readonly number[]): unknown {
+  if (shape.length === 1) return data;
+  const size = data.length / shape[0]!;
+  return Array.from({ length: shape[0]! }, (_, i) =>
+    rows(data.subarray(i * size, (i + 1) * size), shape.slice(1)),
+  );
+}
+
 /** A datum in a random form, valid on its own. */
 function datum(random: Random, name: keyof typeof sizes): unknown {
   const list = [...values[name]];
@@ -154,6 +182,7 @@ function datum(random: Random, name: keyof typeof sizes): unknown {
     () => tensor(data, full, 'float32'),
     () => ({ data: Float64Array.from(data), shape: full }),
     () => ({ data, shape: full }),
+    () => rows(Float64Array.from(data), full),
     () => (shape.length === 1 && batch === 0 ? Float64Array.from(data) : tensor(data, full)),
   ])();
 }

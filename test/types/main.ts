@@ -41,6 +41,17 @@ export async function dtypes(): Promise<void> {
   exactly<Float64Array>()((await qpSolveBatch({ p: doubles })).z.data);
   exactly<Float32Array>()((await qpSolveBatch({ p: singles }, { dtype: 'float32' })).z.data);
   exactly<Float32Array>()(qpSolveBatchSync({ p: tensor([1], [1], 'float32') }).nu.data);
+  exactly<Float64Array>()((await qpSolveBatch({ Q: [[doubles, doubles]], p: [doubles] })).z.data);
+  exactly<Float32Array>()((await qpSolveBatch({ p: [singles, singles] }, { dtype: 'float32' })).z.data);
+  exactly<Tensor<'float64'>>()(tensor([doubles, doubles]));
+  exactly<Tensor<'float32'>>()(tensor([[singles], [singles]]));
+  exactly<Tensor<'float64'>>()(tensor([]));
+  // @ts-expect-error -- rows are all of one kind
+  await qpSolveBatch({ p: [singles, doubles] });
+  // @ts-expect-error -- the tensor is float64, and so must the rows be
+  await qpSolveBatch({ Q: tensor(doubles, [2, 2]), p: [singles] });
+  // @ts-expect-error -- elements are numbers of 4 or 8 bytes
+  await qpSolveBatch({ p: [new Int32Array(2)] });
   // @ts-expect-error -- nothing says that the data are float32: neither a tensor nor the option
   await qpSolveBatch({ p: singles });
   // @ts-expect-error -- the tensor is float64, and so must p be
@@ -118,6 +129,9 @@ export async function outputs(): Promise<void> {
   exactly<DeviceTensor<'float32'>>()(moved);
   exactly<GpuName>()(moved.device);
   exactly<Float32Array>()((await qpSolveBatch({ Q: moved, p: [1, 2] })).z.data);
+  exactly<DeviceTensor<'float32'>>()(await toDevice([singles, singles]));
+  exactly<DeviceTensor<'float64'>>()(await toDevice([doubles]));
+  exactly<DeviceTensor<'float64'>>()(await toDevice([]));
   // @ts-expect-error -- the CPU has no memory of its own
   await toDevice([1], 'cpu');
   const foreign = { pointer: 0n, shape: [2], dtype: 'float32', device: 'cuda:0' } as const;
@@ -129,6 +143,10 @@ export async function gradients(): Promise<void> {
   const chosen = await solution.backward({ dz: [1] }, { wrt: ['p', 'A'] });
   exactly<Gradients<'float64', 'p' | 'A'>>()(chosen);
   exactly<Tensor<'float64'>>()(chosen.dA);
+  await solution.backward({ dz: [doubles], dnu: [[1]] });
+  await solution.jvp({ dp: [doubles], dA: [[doubles]] });
+  // @ts-expect-error -- the problem is float64, and so is its gradient
+  await solution.backward({ dz: [singles] });
   // @ts-expect-error -- dQ was not asked for
   void chosen.dQ;
   // @ts-expect-error -- a problem has no datum C

@@ -1,6 +1,7 @@
 /**
- * The native addon, as lib/native.ts sees it. Nothing here checks its arguments beyond what memory safety needs: lib/
- * does, so that every wrong input has an error that names it. All arrays are row-major, the batch first.
+ * The native addon, as lib/native.ts sees it. Of its arguments it checks what memory safety needs, and the numbers in the
+ * data: that they are finite, and Q symmetric and convex. All else lib/ does, so that every wrong input has an error that
+ * names it. All arrays are row-major, the batch first.
  */
 
 export type NumberArray = Float64Array | Float32Array;
@@ -95,11 +96,11 @@ export interface NativeResults {
   primalResidual: Float64Array;
   dualResidual: Float64Array;
   gap: Float64Array;
-  /** A GPU leaves it as it is, like the next. */
+  /** The least max(λᵢ, sᵢ) over all inequalities and bounds; Infinity without any. */
   margin: Float64Array;
   /** 0 activeSet, 1 centralPath, 2 none. */
   derivative: Uint8Array;
-  /** Two elements, in milliseconds: copying and checking the data; from then until the last problem was solved. */
+  /** Two elements, in milliseconds: copying and, on the CPU, checking the data; from then until the last problem was solved. */
   timings: Float64Array;
 }
 
@@ -150,7 +151,7 @@ export interface NativeGradients {
   dgl?: NumberArray | DeviceArray;
   dlb?: NumberArray | DeviceArray;
   dub?: NumberArray | DeviceArray;
-  /** batch elements. */
+  /** batch elements, in host memory. */
   residuals?: Float64Array;
 }
 
@@ -182,7 +183,7 @@ export interface NativeSolutionTangents {
 export interface Factorization {
   /** Blocks; writes `gradients`. */
   backwardSync(upstream: NativeUpstream, gradients: NativeGradients): NativeFailure | undefined;
-  /** Copies `upstream` and returns; `done` is called on the event loop when `gradients` is written. */
+  /** Copies what of `upstream` is in host memory, and returns; `done` is called on the event loop when `gradients` is written. */
   backward(
     upstream: NativeUpstream,
     gradients: NativeGradients,
@@ -202,7 +203,7 @@ export interface Factorization {
   readonly byteLength: number;
   /** How many threads work on a call; 0 on a GPU. */
   readonly threads: number;
-  /** The kernels that solved: 'packed', 'blocked' or 'general' on the CPU, 'lanes', 'block' or 'library' on a GPU. */
+  /** The kernels that tried first: 'packed', 'blocked' or 'general' on the CPU, 'lanes', 'block' or 'library' on a GPU. */
   readonly backend: string;
   /** Why the CPU solved and not the GPU, where the GPU was to try: 'unserved' or 'notConvex'. */
   readonly unserved: NativeFailure | undefined;
@@ -221,7 +222,7 @@ export function solveSync(
 ): Factorization | NativeFailure;
 
 /**
- * Copies `problem` and returns; `done` is called on the event loop when `results` is written.
+ * Copies what of `problem` is in host memory, and returns; `done` is called on the event loop when `results` is written.
  * `progress`, if given, is called on the event loop now and then with the number of problems done.
  */
 export function solve(
@@ -233,7 +234,7 @@ export function solve(
 ): SolveTask | NativeFailure;
 
 export interface CpuInfo {
-  /** 'avx512', 'avx2', 'sse2' or 'neon'. */
+  /** 'avx512', 'avx2', 'sse2' or 'neon'; 'generic' on other processors. */
   instructionSet: string;
   threads: number;
 }

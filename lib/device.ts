@@ -20,7 +20,7 @@ export type Device = CpuDevice | GpuDevice | UnusableDevice;
 export interface CpuDevice {
   readonly name: 'cpu';
   readonly usable: true;
-  /** The widest instruction set that the addon uses here: 'avx512', 'avx2', 'sse2' or 'neon'. */
+  /** The widest instruction set that the addon uses here: 'avx512', 'avx2', 'sse2' or 'neon'; 'generic' on other processors. */
   readonly instructionSet: string;
   /** How many threads a call uses by default. */
   readonly threads: number;
@@ -113,11 +113,15 @@ export interface SolutionOnCpu {
   readonly name: 'cpu';
   /** Why this device, in one sentence; where a GPU was there, also what it does not serve. */
   readonly reason: string;
-  /** Whose registers the kernels use: 'avx512', 'avx2', 'sse2' or 'neon'. */
+  /** Whose registers the kernels use: 'avx512', 'avx2', 'sse2', 'neon' or 'generic'. */
   readonly instructionSet: string;
   /** How many threads worked on it. */
   readonly threads: number;
-  /** The kernels: 'packed' (several problems in a register), 'blocked' (large problems), or 'general' (without Q). */
+  /**
+   * The kernels: 'packed' (several problems in a register), 'blocked' (large problems), or 'general' (any convex problem:
+   * without Q, with `smoothing`, or large and with `gl`, `lb` or `ub`). What the first two leave unsolved, as they do where
+   * Q is singular or there is no solution, they hand on to the last.
+   */
   readonly backend: string;
 }
 

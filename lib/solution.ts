@@ -3,7 +3,7 @@ import type { Factorization, NativeResults } from '../binding.js';
 
 import { backwardResult, prepareBackward } from './backward.js';
 import type { AdjointResiduals, BackwardCall, BackwardOptions, Gradients, Upstream } from './backward.js';
-import { gpuName, unservedError } from './device.js';
+import { gpuName } from './device.js';
 import type { SolutionDevice } from './device.js';
 import { isDeviceTensor } from './device-tensor.js';
 import { QpError, argumentError, describe, deviceError, disposedError, shapeError } from './errors.js';
@@ -27,6 +27,8 @@ import type { DType, DataByDType } from './tensor.js';
  * - `primalInfeasible`: no z satisfies the constraints; the multipliers are a certificate of it, z is the last iterate
  * - `dualInfeasible`: the objective has no lower bound; z is a direction in which it falls for ever
  * - `numericalError`: rounding kept the residuals above the tolerance; z is the best iterate
+ *
+ * A GPU that was named finds no certificates: where there is no solution, it ends with one of the others.
  */
 export type Status = 'solved' | 'maxIterations' | 'primalInfeasible' | 'dualInfeasible' | 'numericalError';
 
@@ -50,9 +52,6 @@ export type Derivative = 'activeSet' | 'centralPath' | 'none';
 
 /** In the order of their numbers in the addon. */
 const derivatives: readonly Derivative[] = ['activeSet', 'centralPath', 'none'];
-
-/** Where the addon does not say otherwise. */
-const centralPath = derivatives.indexOf('centralPath');
 
 /** Why a problem has no solution: numbers with which anyone can check that. */
 export type Certificate<D extends DType = DType> = PrimalInfeasibility<D> | DualInfeasibility<D>;
@@ -103,7 +102,7 @@ export interface Residuals {
 
 /** Where the time of a call went, in milliseconds. */
 export interface Timings {
-  /** Copying and checking the data, on the calling thread. */
+  /** Copying the data, and on the CPU checking them, on the calling thread. */
   readonly copy: number;
   /** From then until the last problem was solved, time spent in a queue behind other calls included. */
   readonly solve: number;
@@ -253,12 +252,11 @@ export class QpSolution<D extends DType = DType, O extends Output = 'host'>
    * Why a problem has no solution, in numbers of its own: copies of parts of the results.
    *
    * @param index of the problem in the batch
-   * @returns undefined where the problem is neither 'primalInfeasible' nor 'dualInfeasible'
-   * @throws QpError ERR_QP_ARGUMENT for an index out of range; ERR_QP_DEVICE where a GPU was asked for by name: it makes no
-   * certificates; ERR_QP_DISPOSED where results are on a GPU and were disposed of
+   * @returns undefined where the problem is neither 'primalInfeasible' nor 'dualInfeasible'; on a GPU that was named, none is
+   * @throws QpError ERR_QP_ARGUMENT for an index out of range; ERR_QP_DISPOSED where results are on a GPU and were disposed of
    */
   certificate(index: number): Certificate<D> | undefined {
-    const { batch, ordinal, fallback } = this.#problem;
+    const { batch } = this.#problem;
     if (!Number.isInteger(index) || index < 0 || index >= batch) {
       throw argumentError(
         'index',
@@ -267,7 +265,6 @@ export class QpSolution<D extends DType = DType, O extends Output = 'host'>
     }
     const kind = this.status[index]!;
     if (kind !== 'primalInfeasible' && kind !== 'dualInfeasible') return undefined;
-    if (ordinal >= 0 && !fallback) throw unservedError({ argument: 'certificate', what: 'certificate' });
     const copy = (name: PartName): DataByDType[D] => {
       const tensor: ResultTensor<DType, Output> = this[name];
       const { data, shape } = isDeviceTensor(tensor) ? tensor.toHostSync() : tensor;
@@ -480,8 +477,8 @@ export function allocateResults(problem: SolvedProblem, withShifts: boolean): Re
     primalResidual: allocated(Float64Array, batch),
     dualResidual: allocated(Float64Array, batch),
     gap: allocated(Float64Array, batch),
-    margin: allocated(Float64Array, batch).fill(NaN),
-    derivative: allocated(Uint8Array, batch).fill(centralPath),
+    margin: allocated(Float64Array, batch),
+    derivative: allocated(Uint8Array, batch),
     timings: new Float64Array(2),
   };
   const shapes = {

@@ -289,6 +289,12 @@ describeWithGpu("data and results on a GPU, under device 'auto'", () => {
     expect(solution.certificate(0)).toEqual(expected.certificate(0));
   });
 
+  it('where it is named, there are no certificates', () => {
+    using solution = qpSolveBatchSync(infeasible, { device: 'cuda' });
+    expect(['numericalError', 'maxIterations']).toContain(solution.status[0]);
+    expect(solution.certificate(0)).toBeUndefined();
+  });
+
   it('derivatives of the CPU’s are had from data that were disposed of', async () => {
     const data = { Q: toDeviceSync(projection.Q), p: toDeviceSync(projection.p), G: [[1, 1]], h: [1] };
     using solution = await qpSolveBatch(data, { output: 'device' });

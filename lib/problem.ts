@@ -25,8 +25,8 @@ export type QpDatum<D extends DType = DType> =
  * (Amos and Kolter 2017, equation 2, with bounds on both sides). Each datum is given once per problem, with the batch as
  * its first dimension, or, with one dimension less, once for all of them. Without any batch dimension there is one problem.
  *
- * Where a row or a variable has no bound, its entry is infinite: Infinity in `h` and `ub`, -Infinity in `gl` and `lb`; 1e20
- * and more, or -1e20 and less, means the same. A row with no bound on either side is no row of its problem: its multipliers
+ * Where a row or a variable has no bound, its entry is infinite: Infinity in `h` and `ub`, -Infinity in `gl` and `lb`; 1e30
+ * and more, or -1e30 and less, means the same. A row with no bound on either side is no row of its problem: its multipliers
  * and all derivatives with respect to it are zero, its slack is infinite, and what `G` has there, which must be finite, does
  * not matter. So problems with different rows can share a batch. A lower bound above its upper one is no error: the
  * problem is 'primalInfeasible'.

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <optional>
 #include <vector>
 
 #include "engine/cpu_solution.h"
@@ -71,10 +72,10 @@ void CpuSolution::Impl::differentiate(std::size_t unit, int worker, Differentiat
   MemoryPool::Block& scratch = call.general_of(worker);
   each_problem(unit, [&](std::size_t i) {
     if (!general->serves(i)) return;
-    const double residual =
-        general->reserve(scratch) ? general->differentiate(i, scratch, call.right, call.v, forward) : -1;
-    if (residual < 0) call.missing = general->scratch_bytes();
-    if (residuals) residuals[i] = residual;
+    std::optional<double> residual;
+    if (general->reserve(scratch)) residual = general->differentiate(i, scratch, call.right, call.v, forward);
+    if (!residual) call.missing = general->scratch_bytes();
+    if (residuals) residuals[i] = residual.value_or(0);
   });
 }
 

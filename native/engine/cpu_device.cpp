@@ -116,7 +116,10 @@ Failure CpuSolution::create(const Problem& problem, const Settings& settings, Th
 
 Failure CpuSolution::load(const Problem& problem) {
   Impl& impl = *impl_;
-  if (impl.all_general) return impl.general->load(problem);
+  if (impl.all_general || impl.rounds_data()) {
+    const Failure f = impl.general->load(problem);
+    if (f || impl.all_general) return f;
+  }
   if (impl.has_shared) {
     UnitSolver::Memory memory;
     memory.shared = impl.shared.data();
@@ -157,6 +160,16 @@ GeneralBatch::Result CpuSolution::Impl::solve_general(const GeneralBatch::Task& 
   return result;
 }
 
+void CpuSolution::Impl::judge(const GeneralBatch::Task& task, int worker, Solving& call,
+                              const Results& results) const {
+  MemoryPool::Block& scratch = call.general_of(worker);
+  if (general->reserve(scratch)) {
+    general->judge(task, scratch, results);
+  } else {
+    call.missing = general->scratch_bytes();
+  }
+}
+
 /// Whether a problem that is solved should have been solved on its active set, and was not.
 bool CpuSolution::Impl::is_blurred(std::size_t i, const Results& results) const {
   if (!results.derivative || results.derivative[i] != static_cast<std::uint8_t>(Derivative::kUnpolished))
@@ -178,6 +191,7 @@ void CpuSolution::Impl::solve_unit(std::size_t unit, int worker, Solving& call,
   }
   const UnitSolver::Memory memory = memory_of(unit, worker, call);
   const auto task_of = [&](std::size_t i) {
+    if (rounds_data()) return GeneralBatch::Task{i};
     const int lane = static_cast<int>(i - unit * lanes());
     return GeneralBatch::Task{
         i, [this, memory, lane](const PlainProblem& to) { units->read(lane, memory, to); }};
@@ -200,6 +214,7 @@ void CpuSolution::Impl::solve_unit(std::size_t unit, int worker, Solving& call,
       return !shared_singular && results.status[i] == static_cast<std::uint8_t>(status);
     };
     const bool blurred = !shared_singular && is_blurred(i, results);
+    if (narrow && ended(Status::kSolved)) judge(task_of(i), worker, call, results);
     if (call.skips(i) || (ended(Status::kSolved) && !general->serves(i) && !blurred)) return;
     GeneralBatch::Task task = task_of(i);
     if (general->serves(i)) {  // the units' solver has written over it

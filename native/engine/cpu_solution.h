@@ -117,6 +117,10 @@ struct CpuSolution::Impl {
   // ---- cpu_device.cpp ----
 
   void solve_unit(std::size_t unit, int worker, Solving& call, const Results& results) const;
+  /// Whether the units' data are not the caller's but rounded: statuses are decided by those as they were
+  /// given.
+  bool rounds_data() const { return narrow && layout.dtype == DType::kFloat64; }
+  void judge(const GeneralBatch::Task& task, int worker, Solving& call, const Results& results) const;
   bool is_blurred(std::size_t i, const Results& results) const;
   GeneralBatch::Result solve_general(const GeneralBatch::Task& task, int worker, Solving& call,
                                      const Results& results) const;

@@ -43,7 +43,7 @@ class Solution {
   virtual DType dtype() const = 0;
   virtual std::size_t bytes() const = 0;  ///< memory held outside JavaScript's heap
   virtual int threads() const = 0;        ///< that work on a call; 0 on a GPU
-  /// The kernels that serve it: "packed", "blocked", "lanes", "block", "library".
+  /// The kernels that serve it: "general", "packed", "blocked", "lanes", "block", "library".
   virtual const char* backend() const = 0;
 
   /// Copies and checks `upstream`, and makes the call that writes `gradients`. Requires that the batch was

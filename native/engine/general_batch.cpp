@@ -8,6 +8,7 @@
 #include <tuple>
 
 #include "engine/numbers.h"
+#include "engine/residuals.h"
 #include "engine/sizes.h"
 
 namespace optnet {
@@ -312,8 +313,8 @@ GeneralBatch::Result GeneralBatch::solve(const Task& task, const Block& scratch,
   if (!report.convex) return Result::kNotConvex;
   const bool proof = report.ending == Ending::kPrimalInfeasible || report.ending == Ending::kDualInfeasible;
   const bool solved = report.ending == Ending::kSolved;
-  const bool worth = solved ? task.keep != Keep::kCertificates
-                            : proof || (task.keep == Keep::kAll && !task.only_guess);
+  const bool worth =
+      solved ? task.keep != Keep::kCertificates : proof || (task.keep == Keep::kAll && !task.only_guess);
   if (!worth) return Result::kUnsolved;
 
   if (settings_.closest && report.ending == Ending::kPrimalInfeasible && d_.m + d_.q > 0) {
@@ -324,6 +325,31 @@ GeneralBatch::Result GeneralBatch::solve(const Task& task, const Block& scratch,
   kept_[i] = std::move(kept);
   write(i, report, solution, at, results, vectors);
   return solved ? Result::kSolved : proof ? Result::kInfeasible : Result::kUnsolved;
+}
+
+void GeneralBatch::judge(const Task& task, const Block& scratch, const Results& results) const {
+  const std::size_t i = task.i;
+  if (!results.z) return;
+  Arena arena(scratch.data());
+  const PlainProblem problem = plain(arena);
+  const Vectors at(d_, arena);
+  read_problem(task, problem);
+  at.clear(d_);
+  const auto read = [&](const void* from, int size, double* to) {
+    const auto count = static_cast<std::size_t>(size);
+    if (from) read_numbers(from, i * count, count, layout_.dtype, to);
+  };
+  read(results.z, d_.n, at.z);
+  read(results.lambda, d_.m, at.lambda);
+  read(results.nu, d_.q, at.nu);
+  read(results.slack, d_.m, at.slack);
+  const Residuals residuals = residuals_of(problem, at.z, at.lambda, at.nu, at.slack);
+  results.primal_residual[i] = residuals.primal;
+  results.dual_residual[i] = residuals.dual;
+  results.gap[i] = residuals.gap;
+  if (residuals.scaled <= settings_.tolerance) return;
+  results.status[i] = static_cast<std::uint8_t>(
+      results.iterations[i] >= settings_.max_iterations ? Status::kMaxIterations : Status::kNumericalError);
 }
 
 GeneralSettings GeneralBatch::solver_settings(const Task& task) const {
@@ -478,8 +504,8 @@ void GeneralBatch::write(std::size_t i, const GeneralReport& report, const Vecto
   if (vectors.slope) std::copy_n(at.slope, d_.n, vectors.slope + i * static_cast<std::size_t>(d_.n));
 }
 
-double GeneralBatch::differentiate(std::size_t i, const Block& scratch, const BatchVectors& in,
-                                   const BatchVectors& out, bool forward) const {
+std::optional<double> GeneralBatch::differentiate(std::size_t i, const Block& scratch, const BatchVectors& in,
+                                                  const BatchVectors& out, bool forward) const {
   Block elastic_scratch;
   const bool elastic = served_[i] == kElastic;
   const Dimensions& d = elastic ? elastic_d_ : d_;
@@ -488,7 +514,7 @@ double GeneralBatch::differentiate(std::size_t i, const Block& scratch, const Ba
   if (elastic) {
     Arena counted;
     for (int k = 0; k < 2; ++k) Vectors(d, counted);
-    if (!pool_->take(sum(counted.used(), unit_scratch), elastic_scratch)) return -1;
+    if (!pool_->take(sum(counted.used(), unit_scratch), elastic_scratch)) return {};
   }
   Arena arena(elastic ? elastic_scratch.data() : scratch.data());
   const Vectors from(d, arena), to(d, arena);

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "cpu/general_unit.h"
@@ -32,7 +33,8 @@ class GeneralBatch {
 
   enum class Result : std::uint8_t { kSolved, kUnsolved, kInfeasible, kNotConvex, kNoMemory };
 
-  /// Which results are worth more than what is there already: all, solutions and certificates, or certificates.
+  /// Which results are worth more than what is there already: all, solutions and certificates, or
+  /// certificates.
   enum class Keep : std::uint8_t { kAll, kAnswers, kCertificates };
   struct Task {
     std::size_t i = 0;
@@ -46,10 +48,14 @@ class GeneralBatch {
   Result solve(const Task& task, const Block& scratch, const Results& results, const BatchVectors& vectors);
   bool serves(std::size_t i) const { return served_[i] != kNot; }
 
+  /// In float64 from the data, the residuals of a result, which says no more than they do from then on: of a
+  /// problem without sides beside Gz ≤ h that was solved in float32.
+  void judge(const Task& task, const Block& scratch, const Results& results) const;
+
   /// dz, dλ, … of problem i from `in` (null means zero) into `out`: backward, or `forward`. Returns the
-  /// residual, or −1 where memory cannot be had.
-  double differentiate(std::size_t i, const Block& scratch, const BatchVectors& in, const BatchVectors& out,
-                       bool forward) const;
+  /// residual, or nothing where memory cannot be had.
+  std::optional<double> differentiate(std::size_t i, const Block& scratch, const BatchVectors& in,
+                                      const BatchVectors& out, bool forward) const;
 
   std::size_t bytes() const;
   /// Lets go of the data.

@@ -76,9 +76,9 @@ struct Settings {
 /// Which derivative a problem's `backward` computes. The numbers are those of `Derivative` in
 /// lib/solution.ts.
 enum class Derivative : std::uint8_t {
-  kActiveSet = 0,    ///< on the active set
-  kCentralPath = 1,  ///< of the point on the central path where the iterations ended
-  kNone = 2,         ///< zero: the problem has no solution
+  kActiveSet = 0,     ///< on the active set
+  kCentralPath = 1,   ///< of the point on the central path where the iterations ended
+  kNone = 2,          ///< zero: the problem has no solution
   kUnpolished = 255,  ///< of the units' solver to the engine: kCentralPath, as no active set was found
 };
 

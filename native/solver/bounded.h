@@ -150,6 +150,16 @@ struct Data<Bounded<B>> {
   }
 };
 
+/// A bound's unit is 1/√Qⱼⱼ: variables may be of very different sizes.
+template <class B, class Real = typename B::Real>
+OPTNET_FUNCTION void set_own_units(const Bounded<B>& b, const Data<Bounded<B>>& data, const Real* diagonal,
+                                   Real* unit) {
+  using Scalar = typename B::Scalar;
+  b.each(data.d.n, [&](int j) {
+    unit[data.lower_bound(j)] = unit[data.upper_bound(j)] = Real(Scalar(1)) / sqrt(diagonal[j]);
+  });
+}
+
 /// Sides that are not there do not count.
 template <class B, class F>
 OPTNET_FUNCTION typename B::Real mean_of_rows(const Bounded<B>& b, const Data<Bounded<B>>& data, F f) {

@@ -10,6 +10,10 @@
 
 namespace optnet {
 
+/// Units that rows have beside their norm, from Q's diagonal: none.
+template <class B, class Real = typename B::Real>
+OPTNET_FUNCTION void set_own_units(const B&, const Data<B>&, const Real*, Real*) {}
+
 template <class B>
 class Condensed {
  public:
@@ -80,7 +84,8 @@ class Condensed {
   }
   /// The part of `factor` that is not dense linear algebra.
   OPTNET_FUNCTION void weigh(const B& b, const Data<B>& data, const Real* weights) {
-    const Real most(static_cast<Scalar>(kLargestCondensedWeight<Scalar>)), curvature = root_mean_diagonal(b, data);
+    const Real most(static_cast<Scalar>(kLargestCondensedWeight<Scalar>)),
+        curvature = root_mean_diagonal(b, data);
     b.each(d.m, [&](int i) {
       w[i] = weights[i];
       w_factor[i] = min(weights[i], most * curvature / data.G_norm[i]);
@@ -114,6 +119,7 @@ class Condensed {
   OPTNET_FUNCTION void row_units(const B& b, const Data<B>& data, Real* unit) const {
     const Real curvature = root_mean_diagonal(b, data);
     b.each(d.m, [&](int i) { unit[i] = data.G_norm[i] / curvature; });
+    set_own_units(b, data, ez, unit);
   }
   /// Nothing but λ = 0 for inactive rows: Newton's steps do the rest.
   OPTNET_FUNCTION void solve_active(const B& b, Iterate<B>& x, const Real* weights, Mask which) {

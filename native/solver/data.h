@@ -59,19 +59,19 @@ struct Iterate {
         s(B::vector(arena, d.m)) {}
 };
 
-/// The sizes of a problem's own numbers, as far as a start shows them. No unit that the caller may have makes the
-/// tolerance loose: its absolute parts (settings.h) are at most these.
+/// The sizes of a problem's own numbers, as far as a start shows them. No unit that the caller may have makes
+/// the tolerance loose: its absolute parts (settings.h) are at most these.
 template <class B>
 struct Units {
   using Real = typename B::Real;
   using Scalar = typename B::Scalar;
-  Real root{Scalar(0)};     ///< of the objective: what λᵢuᵢ and sᵢ/uᵢ are large or small beside (polish.h)
-  Real row{Scalar(1e30)};   ///< of a row's value, over ‖Gᵢ‖∞ or ‖Aₖ‖∞
+  Real root{Scalar(0)};  ///< of the objective: what λᵢuᵢ and sᵢ/uᵢ are large or small beside (polish.h)
+  Real row{Scalar(1)};      ///< of a row's value, over ‖Gᵢ‖∞ or ‖Aₖ‖∞, at most 1
   Real dual{Scalar(1e30)};  ///< of Qz + p + Gᵀλ + Aᵀν
   Real gap{Scalar(1e30)};   ///< of sᵀλ/m
 
   /// The tolerance's unit for a row of this norm.
-  OPTNET_FUNCTION Real of_row(Real norm) const { return min(min(Real(Scalar(1)), norm), norm * row); }
+  OPTNET_FUNCTION Real of_row(Real norm) const { return min(Real(Scalar(1)), norm * row); }
 };
 
 /// to ← from where `mask` holds.

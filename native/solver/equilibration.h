@@ -1,6 +1,7 @@
-// The units of a problem taken off it: scales that are powers of two, so that they round nothing, under which rows,
-// columns and the objective have elements near 1, and what they multiply a typical size of 1. Whatever units the
-// caller has, what is left is the same to a factor of two or so; hence what is small can be told from what is large.
+// The units of a problem taken off it: scales that are powers of two, so that they round nothing, under which
+// rows, columns and the objective have elements near 1, and what they multiply a typical size of 1. Whatever
+// units the caller has, what is left is the same to a factor of two or so; hence what is small can be told
+// from what is large.
 #pragma once
 
 #include <cmath>
@@ -12,7 +13,8 @@
 namespace optnet {
 
 /// What the scaled problem's numbers are in the caller's: z = column·x, λᵢ = rowᵢ·yᵢ/cost, and so on. The
-/// matrices are those of the problem with z = column·x/value and rows row·value, `value` being the typical size.
+/// matrices are those of the problem with z = column·x/value and rows row·value, `value` being the typical
+/// size.
 struct Scales {
   double* column;  ///< n
   double* row;     ///< of G, m
@@ -63,7 +65,8 @@ class Equilibration {
   Scales& scales;
   double* work;
   int n, m, q;
-  double of_Q = 1;  ///< what Q alone is multiplied with for a while, so that its unit has no say in the columns'
+  double of_Q =
+      1;  ///< what Q alone is multiplied with for a while, so that its unit has no say in the columns'
 
   /// The mean of exponents.
   struct Mean {
@@ -202,34 +205,47 @@ class Equilibration {
     });
   }
 
-  /// f of every right-hand side that counts as finite, the lower one of two first.
+  /// f of every right-hand side that counts as finite, the lower one of two first, and of what scaled it.
   template <class F>
   OPTNET_FUNCTION void each_side(F f) const {
     const auto side = [](const double* v, int i, double scale, double none) {
       return v && abs(v[i]) < kInfinite * scale ? v[i] : none;
     };
-    for (int k = 0; k < q; ++k) f(plain.b[k], plain.b[k]);
-    for (int i = 0; i < m; ++i)
-      f(side(plain.gl, i, scales.row[i], -kNoBound), side(plain.h, i, scales.row[i], kNoBound));
+    const auto both = [&](const double* low, const double* high, int i, double scale) {
+      f(side(low, i, scale, -kNoBound), side(high, i, scale, kNoBound), scale);
+    };
+    for (int k = 0; k < q; ++k) f(plain.b[k], plain.b[k], scales.row_A[k]);
+    for (int i = 0; i < m; ++i) both(plain.gl, plain.h, i, scales.row[i]);
     for (int j = 0; j < n; ++j) {
-      const double scale = 1 / scales.column[j];
-      if (work[j] == 0) f(side(plain.lb, j, scale, -kNoBound), side(plain.ub, j, scale, kNoBound));
+      if (work[j] == 0) both(plain.lb, plain.ub, j, 1 / scales.column[j]);
     }
+  }
+  /// f of their sizes, but for zeros, and of what scaled them.
+  template <class F>
+  OPTNET_FUNCTION void each_size(F f) const {
+    each_side([&](double low, double high, double scale) {
+      for (const double value : {low, high}) {
+        if (value != 0 && abs(value) < kNoBound) f(abs(value), scale);
+      }
+    });
   }
 
   /// The size of x: what keeps it from 0, or else the right-hand sides' geometric mean, but no more than what
   /// the objective asks for. A power of two.
   OPTNET_FUNCTION double typical_value() const {
     double farthest = 0, largest = 0;
-    each_side([&](double low, double high) {
-      farthest = max(farthest, max(low, -high));
-      for (const double value : {low, high}) largest = abs(value) < kNoBound ? max(largest, abs(value)) : largest;
-    });
-    Mean right, asked;
-    each_side([&](double low, double high) {
-      for (const double value : {low, high}) {
-        if (abs(value) > kNegligible * largest && abs(value) < kNoBound) right.add(exponent_of(value));
-      }
+    Mean all, right, asked;
+    each_side([&](double low, double high, double) { farthest = max(farthest, max(low, -high)); });
+    each_size([&](double size, double) { all.add(exponent_of(size)); });
+    // Neither what somebody wrote for infinity says anything of x, nor what rounding has left of 0.
+    const double typical = power_of_two(all.value());
+    const auto is_far = [&](double size, double scale) {
+      return size > farthest && size > kFar * typical && size > kPerhapsInfinite * scale;
+    };
+    each_size(
+        [&](double size, double scale) { largest = is_far(size, scale) ? largest : max(largest, size); });
+    each_size([&](double size, double scale) {
+      if (!is_far(size, scale) && size > kNegligible * largest) right.add(exponent_of(size));
     });
     double most = 0;  // of what the objective asks for
     for (int j = 0; plain.Q && j < n; ++j) {

@@ -99,10 +99,7 @@ class General {
     const Point& point = exact ? polished : method.at;
     write(point, solution);
     report.margin = margin(point);
-    if (settings.smoothing > 0) {
-      smooth(settings.smoothing);
-      exact = false;
-    }
+    if (settings.smoothing > 0 && smooth(settings.smoothing, exact)) exact = false;
     write(exact ? polished : method.at, differentiated);
     report.derivative = exact ? weigh_weak_rows() : weigh_central_path();
     keep(report.derivative);
@@ -188,7 +185,7 @@ class General {
   Real* work;
   Real *nu_error, *row_error;  ///< of `polished`: how far the last refinement moved it, and more
   Real* weak_below;            ///< multipliers, of C's rows
-  int base_rows = 0;  ///< of S: what must hold with equality whatever the solution
+  int base_rows = 0;           ///< of S: what must hold with equality whatever the solution
 
   /// Iterates until a solution, then solves on its active set; where that fails, goes on. True: `polished`
   /// has the solution; otherwise method.at.
@@ -198,6 +195,8 @@ class General {
       const Ending ending = method.run(tolerance, settings.max_iterations, report.iterations, round == 0);
       if (ending == Ending::kPrimalInfeasible || ending == Ending::kDualInfeasible) {
         report.ending = ending;
+        if (ending == Ending::kDualInfeasible && lacks_points(settings))
+          report.ending = Ending::kPrimalInfeasible;
         return false;
       }
       method.normalise(method.at);
@@ -210,6 +209,23 @@ class General {
       tolerance *= 1e-2;
     }
     return false;
+  }
+
+  /// Whether a problem whose objective falls for ever along method.at has no point to begin with. Then
+  /// method.at proves that; otherwise it is as it was.
+  OPTNET_FUNCTION bool lacks_points(const GeneralSettings& settings) {
+    method.copy(method.at, polished);
+    b.each(data.d.n, [&](int j) {
+      work[j] = data.p[j];
+      data.p[j] = 0;
+    });
+    int iterations = 0;
+    const bool proved = method.run(settings.tolerance, settings.max_iterations, iterations, true) ==
+                        Ending::kPrimalInfeasible;
+    b.each(data.d.n, [&](int j) { data.p[j] = work[j]; });
+    if (!proved) method.copy(polished, method.at);
+    method.measure(method.at);
+    return proved;
   }
 
   /// Solves on the active set of a solution of a similar problem. True: that was it.
@@ -236,8 +252,8 @@ class General {
   }
 
   /// The equality-constrained problem of the active rows, from method.at, into `polished`. Rows that turn out
-  /// to be wrong are exchanged, a few times; where too few are active, more are only looked for if the iterates
-  /// will not show them (`last`). True: it is the solution, and better than what was there.
+  /// to be wrong are exchanged, a few times; where too few are active, more are only looked for if the
+  /// iterates will not show them (`last`). True: it is the solution, and better than what was there.
   OPTNET_LARGE_FUNCTION bool polish(double tolerance, int attempts, bool last, GeneralReport& report) {
     const Point& from = method.at;
     Point& x = polished;
@@ -302,14 +318,14 @@ class General {
     b.each(data.rows, [&](int i) { row_error[i] = Real(kErrors) * abs(row_error[i]); });
     b.each(kkt.stiff_rows, [&](int k) { nu_error[k] = Real(kErrors) * abs(direction.nu[k]); });
   }
-  /// What of the multiplier of row k of S, and of the slack of row i of C, may be rounding, after `newton` and
-  /// `measure_exactly`.
+  /// What of the multiplier of row k of S, and of the slack of row i of C, may be rounding, after `newton`
+  /// and `measure_exactly`.
   OPTNET_FUNCTION Real error_of_multiplier(int k) const {
     return nu_error[k] + Real(kLeastError) * b.max(data.d.n, [&](int j) { return method.sizes().x[j]; });
   }
-  OPTNET_FUNCTION Real error_of_slack(const Point& x, int i) const {
+  OPTNET_FUNCTION Real error_of_slack(const Point& x, int i, Real right) const {
     const Real largest = b.max(data.d.n, [&](int j) { return abs(x.v.x[j]); });
-    const Real size = max(max(abs(data.u[i]), abs(data.l[i])), method.sizes().y[i]);
+    const Real size = max(abs(right), method.sizes().y[i]);
     return row_error[i] + Real(kLeastError) * size + kEpsilon<Real> * largest;
   }
 
@@ -320,13 +336,12 @@ class General {
     int wrong = 0;
     for (int i = 0; i < data.rows; ++i) {
       const Real above = data.u[i] - method.Cx[i], below = method.Cx[i] - data.l[i];
-      const Real rounding = error_of_slack(x, i);
       if (data.has_u[i] > 0) x.s.u[i] = state[i] > 0 ? Real(0) : max(above, Real(0));
       if (data.has_l[i] > 0) x.s.l[i] = state[i] < 0 ? Real(0) : max(below, Real(0));
-      if (data.has_u[i] > 0 && state[i] <= 0 && above < -rounding) {
+      if (data.has_u[i] > 0 && state[i] <= 0 && above < -error_of_slack(x, i, data.u[i])) {
         ++wrong;
         state[i] = 1;
-      } else if (data.has_l[i] > 0 && state[i] >= 0 && below < -rounding) {
+      } else if (data.has_l[i] > 0 && state[i] >= 0 && below < -error_of_slack(x, i, data.l[i])) {
         ++wrong;
         state[i] = -1;
       }
@@ -404,10 +419,11 @@ class General {
       weak_below[kkt.stiff[k] - data.d.q] = Real(kWeakErrors) * error_of_multiplier(k);
     bool any = false;
     for (int i = 0; i < data.rows; ++i) {
-      const Real near = Real(kWeakErrors) * error_of_slack(polished, i), weak = weak_below[i];
-      const auto is_weak = [&](Real has, Real s, Real z) { return has > 0 && s <= near && z <= weak; };
-      const bool upper = is_weak(data.has_u[i], polished.s.u[i], polished.z.u[i]),
-                 lower = is_weak(data.has_l[i], polished.s.l[i], polished.z.l[i]);
+      const auto is_weak = [&](Real has, Real right, Real s, Real z) {
+        return has > 0 && s <= Real(kWeakErrors) * error_of_slack(polished, i, right) && z <= weak_below[i];
+      };
+      const bool upper = is_weak(data.has_u[i], data.u[i], polished.s.u[i], polished.z.u[i]),
+                 lower = is_weak(data.has_l[i], data.l[i], polished.s.l[i], polished.z.l[i]);
       if (!upper && !lower) continue;
       any = true;
       state[i] = 0;
@@ -429,9 +445,10 @@ class General {
   OPTNET_FUNCTION GeneralDerivative weigh_central_path() {
     const typename Homogeneous<B>::Point& x = method.at;
     const Real most(1e12), least(1e-12);
+    const auto weight = [&](Real s, Real z) { return s > 0 ? min(max(z / s, least), most) : Real(1); };
     b.each(data.rows, [&](int i) {
-      D_u[i] = data.has_u[i] > 0 ? min(max(x.z.u[i] / x.s.u[i], least), most) : Real(0);
-      D_l[i] = data.has_l[i] > 0 ? min(max(x.z.l[i] / x.s.l[i], least), most) : Real(0);
+      D_u[i] = data.has_u[i] > 0 ? weight(x.s.u[i], x.z.u[i]) : Real(0);
+      D_l[i] = data.has_l[i] > 0 ? weight(x.s.l[i], x.z.l[i]) : Real(0);
       kkt.D[i] = D_u[i] + D_l[i];
     });
     kkt.stiff_rows = base_rows;
@@ -445,9 +462,20 @@ class General {
     b.each(base_rows, [&](int k) { side[k] = x.v.nu[k] < 0 ? -1 : 1; });
   }
 
-  OPTNET_FUNCTION void smooth(double target) {
+  /// Moves method.at to where every λs is `target`. False where there is no such point, and it is where it
+  /// was.
+  OPTNET_FUNCTION bool smooth(double target, bool exact) {
     restore_base();
-    method.center(Real(target * data.scales.cost));
+    if (!exact) method.copy(method.at, polished);
+    if (method.center(Real(target * data.scales.cost))) return true;
+    if (exact) {
+      list_active();
+      b.each(data.rows, [&](int i) { kkt.D[i] = 0; });
+      kkt.factor_dropping(b);
+    } else {
+      method.copy(polished, method.at);
+    }
+    return false;
   }
 
   OPTNET_FUNCTION void keep(GeneralDerivative derivative) {

@@ -1,7 +1,8 @@
 // A problem of the general form, scaled:
 //     minimise ½xᵀQx + pᵀx  subject to  Ax = b,  l ≤ Cx ≤ u,   C = | G |  m rows
 //                                                                 | I |  n rows, where there are bounds
-// The solver works on scaled data (equilibration.h): a residual of the scaled problem is one of the data as given.
+// The solver works on scaled data (equilibration.h): a residual of the scaled problem is one of the data as
+// given.
 #pragma once
 
 #include "solver/arena.h"
@@ -87,7 +88,7 @@ struct GeneralData {
   }
 
   /// From here on a bound of row i of C, scaled, is none.
-  OPTNET_FUNCTION double infinite(int i) const { return max(kInfinite / value_scale(i), kFar); }
+  OPTNET_FUNCTION double infinite(int i) const { return kInfinite / value_scale(i); }
 
   /// What a number of the scaled problem is in the caller's: Cᵢx, and y of a row of C.
   OPTNET_FUNCTION double value_scale(int i) const {

@@ -1,5 +1,5 @@
-// The numbers that steer the general solver: the one place for each. Where it is not said otherwise, they are of the
-// scaled problem, whose data have a size of about 1 (general_problem.h).
+// The numbers that steer the general solver: the one place for each. Where it is not said otherwise, they are
+// of the scaled problem, whose data have a size of about 1 (general_problem.h).
 #pragma once
 
 #include "solver/settings.h"
@@ -10,10 +10,11 @@ namespace optnet {
 constexpr int kMeanPasses = 6;
 constexpr int kEquilibrations = 8;
 
-/// Right-hand sides that are less, beside the largest, say nothing of the others' size.
+/// Right-hand sides that are less, beside the largest, say nothing of the others' size …
 constexpr double kNegligible = 1e-10;
-/// A bound that counts as infinite is at least so far away, beside the typical size of 1.
-constexpr double kFar = 1e10;
+/// … nor do those that are so much more than the mean of all and, as they are given, than 1.
+constexpr double kFar = 1e6;
+constexpr double kPerhapsInfinite = 1e15;
 
 /// ρ and δ of general_kkt.h, beside data whose largest elements are 1 …
 constexpr double kPrimalShift = 1e-9;
@@ -33,8 +34,8 @@ constexpr double kVanishingPivot = 1e3;
 
 /// Iterations without a better iterate before a general problem is given up.
 constexpr int kGeneralPatience = 15;
-/// What a certificate may leave of its equations, in units of the machine's epsilon and relative to the sum of
-/// their absolute terms.
+/// What a certificate may leave of its equations, in units of the machine's epsilon and relative to the sum
+/// of their absolute terms.
 constexpr double kVanishes = 64;
 /// How far from 0 a certificate must hold in spite of what it leaves, beside the typical size of 1.
 constexpr double kReach = 1e4;
@@ -54,8 +55,8 @@ constexpr double kSeemsEndless = 1e-5;
 /// How little a row has to change along it, relative to the direction, to seem to stay where it is.
 constexpr double kStays = 1e-5;
 
-/// Iterations end at the tolerance, or, where the caller's units make that smaller than the problem's numbers can
-/// meet, at so much of it in the problem's own.
+/// Iterations end at the tolerance, or, where the caller's units make that smaller than the problem's numbers
+/// can meet, at so much of it in the problem's own.
 constexpr double kOwnTolerance = 1e-2;
 
 /// From this scaled error on, the active set is worth a try …
@@ -66,6 +67,7 @@ constexpr int kPolishAttempts = 4;
 constexpr int kPolishRounds = 3;
 /// Relative to the target, and iterations at most, of a point on the central path.
 constexpr double kCentered = 1e-13;
+constexpr double kNearlyCentered = 1e-6;
 constexpr int kCenterings = 100;
 
 }  // namespace optnet

@@ -241,16 +241,17 @@ class Homogeneous {
     return false;
   }
 
-  /// Moves `at` along the central path to where every s z is `target`, with τ = 1.
-  OPTNET_LARGE_FUNCTION void center(Real target) {
+  /// Moves `at` along the central path to where every s z is `target`, with τ = 1. False where it gets
+  /// nowhere near.
+  OPTNET_LARGE_FUNCTION bool center(Real target) {
     homogeneous = false;
     start();
     at.kappa = 0;
-    Real last(1e300);
+    Real last(1e300), error(1e300);
     for (int iteration = 0; iteration < kCenterings; ++iteration) {
       measure(at);
       const auto off = [&](Real s, Real z) { return abs(s * z - target); };
-      Real error(0);
+      error = 0;
       if (rows > 0) {
         error = b.max(rows, [&](int i) {
           return max(data.has_u[i] * off(at.s.u[i], at.z.u[i]), data.has_l[i] * off(at.s.l[i], at.z.l[i]));
@@ -271,11 +272,14 @@ class Homogeneous {
       move(min(Real(1), Real(0.9) * largest_step()));
     }
     homogeneous = true;
+    const Real total = b.sum(n, [&](int j) { return abs(at.v.x[j]); }) +
+                       b.sum(rows, [&](int i) { return at.z.u[i] + at.z.l[i] + at.s.u[i] + at.s.l[i]; });
+    return error <= Real(kNearlyCentered) && total < Real(1e60);
   }
 
   /// Whether the multipliers of x, measured last, prove that no point is feasible. Sᵀν + Cᵀy, which must
-  /// vanish, does so up to the rounding of the terms that it is the sum of; and what may be left of it, at any
-  /// point that is not out of all proportion, is less than their value. Nor is a point feasible to within
+  /// vanish, does so up to the rounding of the terms that it is the sum of; and what may be left of it, at
+  /// any point that is not out of all proportion, is less than their value. Nor is a point feasible to within
   /// the tolerance.
   OPTNET_LARGE_FUNCTION bool proves_infeasible(const Point& x, double tolerance) {
     const Real value = farkas(), rounding(kRoundings * kEpsilon<Real>);
@@ -289,30 +293,26 @@ class Homogeneous {
       const Real reach = data.bounded ? min(Real(kReach), bound_of(j)) : Real(kReach);
       return (abs(transposed[j]) + rounding * term_size.x[j]) * reach;
     });
-    const Real allowed = Real(tolerance) *
-        (b.sum(kkt.stiff_rows, [&](int k) {
-           return abs(x.v.nu[k]) * (unit_of_stiff(k) + Real(kRelative) * abs(right_stiff[k]));
-         }) +
-         b.sum(rows, [&](int i) {
-           return x.z.u[i] * (unit_of_row(i) + Real(kRelative) * abs(data.u[i])) +
-                  x.z.l[i] * (unit_of_row(i) + Real(kRelative) * abs(data.l[i]));
-         }));
+    const Real allowed = Real(tolerance) * (b.sum(kkt.stiff_rows, [&](int k) {
+                           return abs(x.v.nu[k]) * (unit_of_stiff(k) + Real(kRelative) * abs(right_stiff[k]));
+                         }) + b.sum(rows, [&](int i) {
+                           return x.z.u[i] * (unit_of_row(i) + Real(kRelative) * abs(data.u[i])) +
+                                  x.z.l[i] * (unit_of_row(i) + Real(kRelative) * abs(data.l[i]));
+                         }));
     return left < value && allowed < value;
   }
 
-  /// Whether x, measured last with τ = 0, is a direction in which the objective falls for ever: what Q and S see of it,
-  /// and what leads it outside, is rounding of the terms that it is the sum of.
+  /// Whether x, measured last with τ = 0, is a direction in which the objective falls for ever: what Q and S
+  /// see of it, and what leads it outside, is rounding of the terms that it is the sum of.
   OPTNET_LARGE_FUNCTION bool proves_unbounded(const Point& x) {
     const Real along = descent(), vanishes(kVanishes * kEpsilon<Real>);
-    if (!(along > Real(kRoundings * kEpsilon<Real>) *
-                      b.sum(n, [&](int j) { return abs(data.p[j] * x.v.x[j]); })))
+    if (!(along >
+          Real(kRoundings * kEpsilon<Real>) * b.sum(n, [&](int j) { return abs(data.p[j] * x.v.x[j]); })))
       return false;
     find_sizes_of_values(x);
     const auto exceeds = [&](Real error, Real terms) { return error > vanishes * terms ? Real(1) : Real(0); };
     Real wrong = b.sum(n, [&](int j) { return exceeds(abs(Qx[j]), term_size.x[j]); });
-    wrong += b.sum(kkt.stiff_rows, [&](int k) {
-      return exceeds(abs(residual.nu[k]), term_size.nu[k]);
-    });
+    wrong += b.sum(kkt.stiff_rows, [&](int k) { return exceeds(abs(residual.nu[k]), term_size.nu[k]); });
     wrong += b.sum(rows, [&](int i) {
       return exceeds(max(data.has_u[i] * Cx[i], -data.has_l[i] * Cx[i]), term_size.y[i]);
     });
@@ -712,7 +712,8 @@ class Homogeneous {
       const auto side = [&](Real error, Real right, Real s) {
         return scaled(error, term_size.y[i] + abs(right) * x.tau + s, unit, max(abs(right) * x.tau, s));
       };
-      return max(side(residual_sides.u[i], data.u[i], x.s.u[i]), side(residual_sides.l[i], data.l[i], x.s.l[i]));
+      return max(side(residual_sides.u[i], data.u[i], x.s.u[i]),
+                 side(residual_sides.l[i], data.l[i], x.s.l[i]));
     };
     GeneralErrors e;
     e.dual = b.max(n, [&](int j) { return abs(residual.x[j]) * data.dual_scale(j) * inverse; });
@@ -740,9 +741,8 @@ class Homogeneous {
     }
     if (sides_count > 0) {
       const Real mean = inverse / Real(sides_count), gap = pairs * inverse * mean;
-      const Real products = mean * b.sum(rows, [&](int i) {
-        return abs(data.u[i]) * x.z.u[i] + abs(data.l[i]) * x.z.l[i];
-      });
+      const Real products =
+          mean * b.sum(rows, [&](int i) { return abs(data.u[i]) * x.z.u[i] + abs(data.l[i]) * x.z.l[i]; });
       e.gap = gap / data.scales.cost;
       e.scaled = max(e.scaled, gap / (min(most, Real(data.scales.cost)) + relative * products));
       e.own = max(e.own, gap / (most + relative * products));

@@ -4,7 +4,7 @@
 // Each problem of a pack has its own step, its own end and its own best iterate; a finished one is frozen.
 //
 // A System is what couples s and λ:
-//   Real residual(r, units)    r ← h − Gz − s at the current iterate; returns the scaled size of all residuals
+//   Real residual(r, units)    r ← h − Gz − s at the current iterate; returns all residuals' scaled size
 //   void factor(w)       Newton's matrix with D = W², W = diag √(λ/s)
 //   void solve(t)        dλ in place of t, where G dz − D⁻¹dλ = t and the other residuals vanish
 //   void step(alpha)     z, ν ← z, ν + α (dz, dν)
@@ -240,8 +240,8 @@ OPTNET_LARGE_FUNCTION void cut_huge_slack(const B& b, int m, const Real* unit, R
 /// Pushes a starting point inside: (λ, s = −D⁻¹λ) solves the problem with its complementarity dropped, in
 /// units (`unit` for λᵢ, 1/unit for sᵢ) that make rows comparable. Both are shifted until the least is a
 /// fraction of a typical λ, so that scaling the objective or a row changes nothing. Rows with a huge slack
-/// have no say in the shift, and get a λ that keeps their complementarity in line with the others'. Returns the
-/// typical λ, in units.
+/// have no say in the shift, and get a λ that keeps their complementarity in line with the others'. Returns
+/// the typical λ, in units.
 template <class B, class Real = typename B::Real>
 OPTNET_LARGE_FUNCTION Real push_inside(const B& b, int m, const Real* unit, Real* lambda, Real* s) {
   using Scalar = typename B::Scalar;
@@ -268,14 +268,16 @@ OPTNET_LARGE_FUNCTION Real push_inside(const B& b, int m, const Real* unit, Real
 
 /// From the typical λ of a start, and ‖ẑ₀‖∞ of the solution without inequalities in `units.root`.
 template <class B, class Real = typename B::Real>
-OPTNET_FUNCTION void set_units(const B& b, const Data<B>& data, const Real* unit, Real typical, Units<B>& units) {
+OPTNET_FUNCTION void set_units(const B& b, const Data<B>& data, const Real* unit, Real typical,
+                               Units<B>& units) {
   using Scalar = typename B::Scalar;
   const int m = data.d.m;
   const Real one(Scalar(1)), most(static_cast<Scalar>(kLargestUnit));
   units.root = max(units.root, typical);
-  const Real value = b.sum(m, [&](int i) { return one / unit[i]; }) / b.sum(m, [&](int i) { return data.G_norm[i]; });
-  units.row = most * units.root * value;
-  units.dual = most * units.root / value;
+  const Real mean =
+      Real(static_cast<Scalar>(1.0 / m)) * b.sum(m, [&](int i) { return unit[i] * data.G_norm[i]; });
+  units.row = min(one, most * units.root / mean);
+  units.dual = most * units.root * mean;
   units.gap = most * units.root * units.root;
 }
 

@@ -24,6 +24,13 @@ class KktSystem {
 
   Real* Qz = nullptr;  ///< as of the last call of `residual`
 
+  /// Before its first call.
+  OPTNET_FUNCTION void begin() {
+    const Real zero(Scalar(0)), roundings(static_cast<Scalar>(kRoundings * kEpsilon<Scalar>));
+    b.diagonal(data.Q, rounding);
+    b.each(d.n, [&](int j) { rounding[j] = sqrt(max(roundings * rounding[j], zero)); });
+  }
+
   OPTNET_FUNCTION Real residual(Real* r, const Units<B>& units) {
     return residual(r, units, nullptr, Mask(false));
   }
@@ -32,11 +39,7 @@ class KktSystem {
   OPTNET_LARGE_FUNCTION Real residual(Real* r, const Units<B>& units, const Real* weight, Mask active) {
     const Real one(Scalar(1)), zero(Scalar(0)), infinity(Scalar(1e30)),
         relative(static_cast<Scalar>(kRelative));
-    // Terms of Qz may cancel, and rounding is theirs: |Qⱼₖ| ≤ √Qⱼⱼ √Qₖₖ.
-    b.diagonal(data.Q, Qz);
-    b.each(d.n, [&](int j) { rounding[j] = sqrt(max(Qz[j], zero)); });
-    const Real terms = Real(static_cast<Scalar>(kRoundings * kEpsilon<Scalar>)) *
-                       b.sum(d.n, [&](int j) { return rounding[j] * abs(x.z[j]); });
+    const Real terms = b.sum(d.n, [&](int j) { return rounding[j] * abs(x.z[j]); });
     b.multiply_symmetric(data.Q, x.z, Qz);
     b.each(d.n, [&](int j) {
       rz[j] = Qz[j] + data.p[j];
@@ -170,7 +173,7 @@ class KktSystem {
   Iterate<B>& x;
   Real *rz, *rnu, *dz, *dnu, *dlambda, *best_z, *best_nu;
   Real *term, *size;  // one product Cᵀv; the largest term of each row of rz
-  Real* rounding;     // √Qⱼⱼ
+  Real* rounding;  // terms of Qz may cancel, and rounding is theirs: with |Qⱼₖ| ≤ √Qⱼⱼ √Qₖₖ, a root of it
 
   OPTNET_FUNCTION void negate_residuals() {
     b.each(d.n, [&](int j) { dz[j] = -rz[j]; });

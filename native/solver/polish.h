@@ -36,7 +36,7 @@ struct PolishState {
   /// factor have lost to rounding.
   typename B::Real rounding{typename B::Scalar(0)};
   typename B::Real error{typename B::Scalar(0)};  ///< the same of λᵢ and sᵢ, relative to `Scale`'s sizes
-  Mask found{false};  ///< since `begin`: a set that its signs agree with
+  Mask found{false};                              ///< since `begin`: a set that its signs agree with
   int attempts = 0;
 };
 
@@ -48,8 +48,7 @@ class Polish {
   using Mask = typename B::Mask;
 
   OPTNET_FUNCTION Polish(const B& backend, const Data<B>& data, Form& form, KktSystem<B, Form>& kkt,
-                         Iterate<B>& x, InteriorPointWork<B>& v, const Units<B>& units,
-                         PolishState<B>& state)
+                         Iterate<B>& x, InteriorPointWork<B>& v, const Units<B>& units, PolishState<B>& state)
       : b(backend),
         data(data),
         form(form),
@@ -88,14 +87,14 @@ class Polish {
       if (goes_on()) return true;
       state.trying = state.found;
     }
-    Real now = evaluate();
-    form.row_units(b, data, unit);
+    Mask unsure(false);
+    Real now = evaluate(unsure);
     if constexpr (!Form::kReducesSlack) {
       look(measure(true), kSignRounding);
       if (goes_on()) return true;
     }
     const Scale scale = measure(true);
-    const Mask exact = !any_weak(scale, weak());
+    const Mask exact = any(unsure) ? (!unsure) | (!any_weak(scale, weak())) : Mask(true);
     Mask good = state.found & right_signs(scale, kSignRounding) & (now <= limit);
     if (only_exact) good = good & exact;
     error = select(good, now, error);
@@ -122,9 +121,9 @@ class Polish {
   }
 
  private:
-  /// What λᵢuᵢ and sᵢ are large or small beside: the largest λᵢuᵢ, or what the objective's size makes of it where
-  /// none is strongly active; ‖z‖∞. Of the two sizes that these give a slack, the larger one is an accident of
-  /// badly scaled columns or of a nearly singular Q.
+  /// What λᵢuᵢ and sᵢ are large or small beside: the largest λᵢuᵢ, or what the objective's size makes of it
+  /// where none is strongly active; ‖z‖∞. Of the two sizes that these give a slack, the larger one is an
+  /// accident of badly scaled columns or of a nearly singular Q.
   struct Scale {
     Real lambda, z;
   };
@@ -167,8 +166,10 @@ class Polish {
     return true;
   }
 
-  /// z, ν and s of those that are tried, refined; returns their scaled residuals.
-  OPTNET_FUNCTION Real evaluate() {
+  /// z, ν and s of those that are tried, refined; returns their scaled residuals. `unsure`: a row may be
+  /// weakly active; then how far the last refinement moved λ and s tells what is rounding.
+  OPTNET_FUNCTION Real evaluate(Mask& unsure) {
+    const Real loose(static_cast<Scalar>(kMostWeak));
     if constexpr (Form::kReducesSlack) {
       kkt.keep(state.accepted);
       form.recover(b, data, x);
@@ -176,27 +177,30 @@ class Polish {
     }
     state.error = select(state.trying, Real(Scalar(0)), state.error);
     Real now = kkt.residual(v.r, units, v.w, state.trying);
+    Mask refined(false);
+    if constexpr (Form::kReducesSlack) unsure = any_weak(measure(true), loose);
     for (int k = 0; k < Form::kPolishSteps; ++k) {
-      Mask which = state.trying;
-      if constexpr (Form::kReducesSlack) {
-        // Where a row may be weakly active, how far refinement moves it tells what is rounding.
-        const Mask coarse = now > Real(static_cast<Scalar>(kRefineAbove));
-        which = which & (coarse | any_weak(measure(true), Real(static_cast<Scalar>(kMostWeak))));
-        if (!any(which)) break;
-      }
+      refined = state.trying;
+      if constexpr (Form::kReducesSlack)
+        refined = refined & ((now > Real(static_cast<Scalar>(kRefineAbove))) | unsure);
+      if (!any(refined)) return now;
       b.each(m, [&](int i) {
         v.dlambda[i] = x.lambda[i];
         v.ds[i] = x.s[i];
       });
-      const Real moved = kkt.refine(v.r, v.w, which);
-      state.rounding = select(which, moved, state.rounding);
+      const Real moved = kkt.refine(v.r, v.w, refined);
+      state.rounding = select(refined, moved, state.rounding);
       now = kkt.residual(v.r, units, v.w, state.trying);
-      const Scale scale = measure(true);
+    }
+    const Scale scale = measure(true);
+    if constexpr (!Form::kReducesSlack) unsure = any_weak(scale, loose);
+    if (any(unsure)) {
+      const Real tiny(static_cast<Scalar>(1e-30));
       const Real error = b.max(m, [&](int i) {
-        return max(abs(x.lambda[i] - v.dlambda[i]) * unit[i] / scale.lambda,
-                   abs(x.s[i] - v.ds[i]) / size_of_slack(scale, i));
+        return max(abs(x.lambda[i] - v.dlambda[i]) * unit[i] / max(scale.lambda, tiny),
+                   abs(x.s[i] - v.ds[i]) / max(size_of_slack(scale, i), tiny));
       });
-      state.error = select(which, error, state.error);
+      state.error = select(refined, error, state.error);
     }
     return now;
   }
@@ -219,8 +223,8 @@ class Polish {
   }
   /// What λᵢ and sᵢ may be of their sizes without being told from 0.
   OPTNET_FUNCTION Real weak() const {
-    const Real least(static_cast<Scalar>(kWeakErrors * kLeastError)),
-        most(static_cast<Scalar>(kMostWeak)), times(static_cast<Scalar>(kWeakErrors * kErrors));
+    const Real least(static_cast<Scalar>(kWeakErrors * kLeastError)), most(static_cast<Scalar>(kMostWeak)),
+        times(static_cast<Scalar>(kWeakErrors * kErrors));
     return min(most, least + times * state.error);
   }
   OPTNET_FUNCTION Mask is_weak(const Scale& scale, Real weak, int i) const {

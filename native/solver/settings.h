@@ -1,5 +1,5 @@
-// Sizes, and the numbers that steer the solver: the one place for each. What the general solver alone has is in
-// general_settings.h.
+// Sizes, and the numbers that steer the solver: the one place for each. What the general solver alone has is
+// in general_settings.h.
 #pragma once
 
 #include <limits>
@@ -20,9 +20,8 @@ struct Sharing {
   bool A = false;
 };
 
-/// From here on a bound counts as infinite: there is none. In the caller's units, as in Gurobi, CPLEX and
-/// HiGHS.
-constexpr double kInfinite = 1e20;
+/// From here on a bound counts as infinite: there is none. In the caller's units, as in OSQP and PIQP.
+constexpr double kInfinite = 1e30;
 constexpr double kNoBound = std::numeric_limits<double>::infinity();
 
 struct SolverSettings {
@@ -62,14 +61,14 @@ constexpr double kSingularPivot = 1.0;
 /// … and below which a row of A counts as dependent on those before it.
 constexpr double kDependentPivot = 450.0;
 
-/// Bound on uᵢ√(λᵢ/sᵢ), uᵢ the row's unit, and its inverse in the derivative: where neither λᵢ nor sᵢ is clearly
-/// the larger, the row counts as partly active; where both vanish or the ratio overflows, as active or
-/// inactive. The square's rounding is less than 1, or dependent rows would spoil the factor.
+/// Bound on uᵢ√(λᵢ/sᵢ), uᵢ the row's unit, and its inverse in the derivative: where neither λᵢ nor sᵢ is
+/// clearly the larger, the row counts as partly active; where both vanish or the ratio overflows, as active
+/// or inactive. The square's rounding is less than 1, or dependent rows would spoil the factor.
 template <class Scalar>
 constexpr double kLargestWeight = sizeof(Scalar) == 8 ? 4e6 : 2e2;
 
-/// √D of a row in the condensed form's factor, at most this × √(mean of diag Q)/‖Gᵢ‖∞: half the digits are left
-/// to Q …
+/// √D of a row in the condensed form's factor, at most this × √(mean of diag Q)/‖Gᵢ‖∞: half the digits are
+/// left to Q …
 template <class Scalar>
 constexpr double kLargestCondensedWeight = sizeof(Scalar) == 8 ? 1e4 : 30;
 /// … and solves that this is too little for are refined so often.

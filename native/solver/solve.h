@@ -29,10 +29,10 @@ struct FormOf<B, FormKind::kCondensed> {
 template <class B>
 struct Report {
   using Real = typename B::Real;
-  typename B::Mask definite{true};  ///< Q is positive definite
-  typename B::Mask solved{false};   ///< the scaled residuals are within tolerance
-  typename B::Mask exact{false};    ///< the derivative is the active set's
-  typename B::Mask polished{false}; ///< the solution is, at least
+  typename B::Mask definite{true};   ///< Q is positive definite
+  typename B::Mask solved{false};    ///< the scaled residuals are within tolerance
+  typename B::Mask exact{false};     ///< the derivative is the active set's
+  typename B::Mask polished{false};  ///< the solution is, at least
   Real iterations, objective, primal, dual, gap;
   Real rounding;  ///< of a solve with the derivative's factor, relative; 0 where it is not known
   Real margin;    ///< min over the rows of max(λᵢ, sᵢ); 1e30 without rows
@@ -231,6 +231,7 @@ class Solve {
   }
 
   OPTNET_FUNCTION Turn begin() {
+    work.kkt.begin();
     if (work.d.m == 0 && kKind == FormKind::kRangeSpace) {
       state.progress.error = Real(Scalar(0));
       state.progress.done = Mask(true);
@@ -359,8 +360,7 @@ class Solve {
   OPTNET_FUNCTION void look_back() {
     state.gap = mean_gap(b, work.data, work.x);
     const Units<B>& units = state.progress.units;
-    state.error =
-        max(work.kkt.residual(work.v.r, units), scaled_gap(b, work.data, work.x, units, state.gap));
+    state.error = max(work.kkt.residual(work.v.r, units), scaled_gap(b, work.data, work.x, units, state.gap));
   }
 };
 

@@ -64,7 +64,7 @@ const cases: [string, QpProblem<'float64'>, Options, string][] = [
   ['smoothing', projection, { smoothing: 1e-3 }, notServed('smoothing')],
   ["infeasible: 'closest'", infeasible, { infeasible: 'closest' }, notServed("infeasible: 'closest'")],
   ['a missing row', { ...projection, h: [Infinity] }, {}, missing('h', 0)],
-  ['a missing row of one problem', { ...projection, h: [[1], [1e20]] }, {}, missing('h of problem 1', 0)],
+  ['a missing row of one problem', { ...projection, h: [[1], [1e30]] }, {}, missing('h of problem 1', 0)],
   ['an infeasible problem', infeasible, {}, unsolved(0)],
   ['an infeasible one of a batch', { ...infeasible, h: [[1, 1], [-1, -1], [2, 2]] }, {}, unsolved(1)], // prettier-ignore
   ['an unbounded problem', unbounded, {}, indefinite('Q')],
@@ -144,7 +144,7 @@ describeWithGpu("what a GPU does not serve, under device 'auto'", () => {
   });
 
   it('a missing row, on a GPU that is named, too', async () => {
-    const bad = { ...projection, h: [[1], [9e19], [1e20], [Infinity]] };
+    const bad = { ...projection, h: [[1], [9e29], [1e30], [Infinity]] };
     for (const dtype of ['float64', 'float32'] as const) {
       const solve = () => qpSolveBatch<DType>(bad, { device: 'cuda', dtype });
       const error = await failure('ERR_QP_DEVICE', solve);

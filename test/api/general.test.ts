@@ -67,10 +67,10 @@ describe('bounds', () => {
 
   it('that are finite, and that nothing satisfies, make a problem infeasible too', () => {
     const crossed = [
-      { G: [[1, 0]], h: [-1e21], lb: [0, 0] },
-      { G: [[1, 0]], gl: [1e21], ub: [0, 0] },
-      { lb: [0, 0], ub: [-1e21, 1] },
-      { lb: [1e21, 0], ub: [0, 1] },
+      { G: [[1, 0]], h: [-1e31], lb: [0, 0] },
+      { G: [[1, 0]], gl: [1e31], ub: [0, 0] },
+      { lb: [0, 0], ub: [-1e31, 1] },
+      { lb: [1e31, 0], ub: [0, 1] },
     ];
     for (const bounds of crossed) {
       using solution = qpSolveBatchSync({ Q: eye, p: [0, 0], ...bounds }, { device: 'cpu' });
@@ -78,8 +78,8 @@ describe('bounds', () => {
     }
   });
 
-  it('are infinite from 1e20 on, in the units that they are given in', () => {
-    const rows = { G: [[4, 0], [0, 4]], h: [1e20, 1] }; // prettier-ignore
+  it('are infinite from 1e30 on, in the units that they are given in', () => {
+    const rows = { G: [[4, 0], [0, 4]], h: [1e30, 1] }; // prettier-ignore
     using solution = qpSolveBatchSync({ p: [1, 1], ...rows, lb: [-1, -1] }, { device: 'cpu' });
     close(solution.slack.data, [Infinity, 5]);
   });

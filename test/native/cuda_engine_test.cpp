@@ -470,7 +470,7 @@ void numbers_too_large_for_the_solver_are_not_finite() {
   const auto gpu = open(pool);
   const Shape shape{2, 3, 0, 0};
   Batch batch(shape, DType::kFloat64, kOwn);
-  batch.data[1].set(4, 1e200);
+  batch.data[1].set(4, 1e300);
   Solved solved(shape, batch.dtype);
   std::shared_ptr<Solution> solution;
   const Failure failure =

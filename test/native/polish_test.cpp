@@ -188,10 +188,12 @@ void a_weakly_active_row_has_a_derivative_between_both() {
     for (std::size_t i = 0; i < shape.batch; ++i) {
       const double* slack = &before.out.slack[i * m];
       weak[i] = static_cast<std::size_t>(std::max_element(slack, slack + m) - slack);
-      double& h = generated.h[i * m + weak[i]];
-      h = 0;
-      for (std::size_t j = 0; j < n; ++j)
-        h += generated.G[(i * m + weak[i]) * n + j] * before.out.z[i * n + j];
+      std::vector<bool> active(m);
+      for (std::size_t r = 0; r < m; ++r) active[r] = before.out.lambda[i * m + r] > 0;
+      const ExactSolution exact(generated.problem(), i, active, 1);  // doubles could tell the two apart
+      long double h = 0;
+      for (std::size_t j = 0; j < n; ++j) h += generated.G[(i * m + weak[i]) * n + j] * exact.z[j];
+      generated.h[i * m + weak[i]] = static_cast<double>(h);
     }
     const Problem problem = generated.problem();
     const Solved solved(problem, {});

@@ -48,6 +48,7 @@ class Equilibration {
       : b(backend), plain(problem), scales(scales), work(work), n(plain.d.n), m(plain.d.m), q(plain.d.q) {}
 
   OPTNET_FUNCTION void run() {
+    scales.cost = 1;
     scale_to_means();
     for (int pass = 0; pass < kEquilibrations; ++pass) scale_to_largest();
     scale_Q(1 / of_Q);
@@ -55,6 +56,12 @@ class Equilibration {
     mark_bounded_alone();
     const double value = typical_value();
     scale_bounded_alone(value);
+    scale_values(value);
+    scale_objective(value);
+  }
+
+  /// Makes 1 of what is `value` now.
+  OPTNET_FUNCTION void rescale(double value) {
     scale_values(value);
     scale_objective(value);
   }
@@ -278,10 +285,10 @@ class Equilibration {
       const double columns = b.sum(n, [&](int j) { return largest_of_row(plain.Q, j); });
       largest = max(largest, value * (value * (columns / n)));
     }
-    const double root = inverse_root_scale(largest);
-    scales.cost = root * root;
-    scale(plain.p, n, scales.cost);
-    scale_Q(scales.cost * value * value);
+    const double root = inverse_root_scale(largest), cost = root * root;
+    scales.cost *= cost;
+    scale(plain.p, n, cost);
+    scale_Q(cost * value * value);
   }
 };
 

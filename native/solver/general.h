@@ -73,14 +73,7 @@ class General {
     data.load(b, problem, work);
     kkt.clear(b);
     b.each(data.rows, [&](int i) { D_u[i] = D_l[i] = 0; });
-    base_rows = 0;
-    for (int k = 0; k < data.d.q; ++k) kkt.stiff[base_rows++] = k;
-    for (int i = 0; i < data.rows; ++i) {
-      if (!(data.has_l[i] > 0 && data.has_u[i] > 0 && data.l[i] == data.u[i])) continue;
-      kkt.stiff[base_rows++] = data.d.q + i;
-      data.has_l[i] = data.has_u[i] = 0;
-    }
-    kkt.stiff_rows = base_rows;
+    find_equalities();
     report.convex = !problem.Q || kkt.semidefinite(b, settings.indefinite);
     if (!report.convex) return report;
     method.begin();
@@ -89,6 +82,7 @@ class General {
         guess && settings.polish && warm(*guess, settings.tolerance, settings.guess_attempts, report);
     if (!exact && settings.only_guess) return report;
     if (!exact) exact = iterate(settings, report);
+    if (!exact && report.ending == Ending::kStopped && rescale()) exact = iterate(settings, report);
     if (report.ending == Ending::kPrimalInfeasible || report.ending == Ending::kDualInfeasible) {
       write_certificate(report.ending, solution);
       write_certificate(report.ending, differentiated);
@@ -165,6 +159,29 @@ class General {
   }
 
  private:
+  /// S: what must hold with equality whatever the solution.
+  OPTNET_FUNCTION void find_equalities() {
+    base_rows = 0;
+    for (int k = 0; k < data.d.q; ++k) kkt.stiff[base_rows++] = k;
+    for (int i = 0; i < data.rows; ++i) {
+      if (!(data.has_l[i] > 0 && data.has_u[i] > 0 && data.l[i] == data.u[i])) continue;
+      kkt.stiff[base_rows++] = data.d.q + i;
+      data.has_l[i] = data.has_u[i] = 0;
+    }
+    kkt.stiff_rows = base_rows;
+  }
+
+  /// Where x turned out to be of quite another size than its typical one: makes that 1. False: it was not.
+  OPTNET_FUNCTION bool rescale() {
+    const Real size = b.max(data.d.n, [&](int j) { return abs(method.at.v.x[j]); });
+    if (!(size > 0 && size < Real(1e100)) || (size < Real(kOtherSize) && size > Real(1 / kOtherSize)))
+      return false;
+    data.rescale(b, power_of_two(exponent_of(size)), work);
+    find_equalities();
+    method.begin();
+    return true;
+  }
+
   /// What `differentiate` needs to know beside the factors.
   struct Outcome {
     double cost;
@@ -201,7 +218,7 @@ class General {
       }
       method.normalise(method.at);
       report.errors = method.measure_exactly(method.at);
-      report.ending = report.errors.scaled <= settings.tolerance ? Ending::kSolved : Ending::kStopped;
+      report.ending = report.errors.within(settings.tolerance) ? Ending::kSolved : Ending::kStopped;
       if (!settings.polish || report.errors.own > kPolishable) return false;
       const bool last = ending != Ending::kSolved || round + 1 == kPolishRounds;
       if (polish(settings.tolerance, kPolishAttempts, last, report)) return true;
@@ -287,10 +304,8 @@ class General {
         --attempt;
         continue;
       }
-      if (!(errors.scaled <= tolerance) ||
-          !(errors.scaled <= report.errors.scaled || errors.scaled <= Real(1e-2) * tolerance)) {
-        break;
-      }
+      const bool better = errors.scaled <= report.errors.scaled || errors.within(1e-2 * tolerance);
+      if (!errors.within(tolerance) || !better) break;
       report.errors = errors;
       report.ending = Ending::kSolved;
       for (int k = base_rows; k < kkt.stiff_rows; ++k) {

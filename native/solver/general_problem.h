@@ -54,10 +54,22 @@ struct GeneralData {
                  [&](int i) { unit[i] = i < d.m ? norm(plain.G + static_cast<std::size_t>(i) * n) : 1.0; });
     backend.each(d.q, [&](int k) { unit_A[k] = norm(plain.A + static_cast<std::size_t>(k) * n); });
     Equilibration<B>(backend, plain, scales, work).run();
-    backend.set(Q,
-                [&](int i, int j) { return plain.Q ? plain.Q[static_cast<std::size_t>(i) * n + j] : 0.0; });
     backend.set(G, [&](int i, int j) { return plain.G[static_cast<std::size_t>(i) * n + j]; });
     backend.set(A, [&](int i, int j) { return plain.A[static_cast<std::size_t>(i) * n + j]; });
+    place(backend);
+  }
+
+  /// Makes 1 of x's that are `value` now.
+  OPTNET_FUNCTION void rescale(const B& backend, double value, Real* work) {
+    Equilibration<B>(backend, plain, scales, work).rescale(value);
+    place(backend);
+  }
+
+  /// What hangs on the typical size of x, from the plain numbers.
+  OPTNET_FUNCTION void place(const B& backend) {
+    const int n = d.n;
+    backend.set(Q,
+                [&](int i, int j) { return plain.Q ? plain.Q[static_cast<std::size_t>(i) * n + j] : 0.0; });
     backend.each(n, [&](int j) { p[j] = plain.p[j]; });
     backend.each(d.q, [&](int k) { b[k] = plain.b[k]; });
     backend.each(rows, [&](int i) {

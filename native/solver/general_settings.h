@@ -16,6 +16,9 @@ constexpr double kNegligible = 1e-10;
 constexpr double kFar = 1e6;
 constexpr double kPerhapsInfinite = 1e15;
 
+/// A problem that could not be solved is tried again where x has become so much larger or smaller than 1.
+constexpr double kOtherSize = 1e3;
+
 /// ρ and δ of general_kkt.h, beside data whose largest elements are 1 …
 constexpr double kPrimalShift = 1e-9;
 constexpr double kDualShift = 1e-9;
@@ -55,8 +58,8 @@ constexpr double kSeemsEndless = 1e-5;
 /// How little a row has to change along it, relative to the direction, to seem to stay where it is.
 constexpr double kStays = 1e-5;
 
-/// Iterations end at the tolerance, or, where the caller's units make that smaller than the problem's numbers
-/// can meet, at so much of it in the problem's own.
+/// A problem is solved to within the tolerance, or, where its numbers are so large that the tolerance's
+/// absolute parts are nothing beside them, to within so much of it in its own units.
 constexpr double kOwnTolerance = 1e-2;
 
 /// From this scaled error on, the active set is worth a try …

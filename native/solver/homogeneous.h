@@ -15,6 +15,10 @@ struct GeneralErrors {
   double scaled = 1e30;  ///< in units of what the tolerance allows (settings.h)
   double own = 1e30;     ///< the same whatever the caller's units are: its absolute parts are of typical size
   double primal = 0, dual = 0, gap = 0, objective = 0;
+
+  OPTNET_FUNCTION bool within(double tolerance) const {
+    return scaled <= tolerance || own <= kOwnTolerance * tolerance;
+  }
 };
 
 enum class Ending { kNone, kSolved, kPrimalInfeasible, kDualInfeasible, kStopped };
@@ -98,7 +102,7 @@ class Homogeneous {
         break;
       }
       least_mu = min(least_mu, mu);
-      if (errors.scaled <= tolerance || errors.own <= Real(kOwnTolerance) * tolerance) {
+      if (errors.within(tolerance)) {
         ending = Ending::kSolved;
         break;
       }
@@ -116,7 +120,7 @@ class Homogeneous {
     }
     kkt.accuracy = kRefined;
     if (ending != Ending::kSolved) copy(best, at);
-    if (measure_exactly(at).scaled <= tolerance) ending = Ending::kSolved;
+    if (measure_exactly(at).within(tolerance)) ending = Ending::kSolved;
     return ending;
   }
 

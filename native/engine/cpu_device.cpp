@@ -117,7 +117,7 @@ Failure CpuSolution::create(const Problem& problem, const Settings& settings, Th
 Failure CpuSolution::load(const Problem& problem) {
   Impl& impl = *impl_;
   if (impl.all_general || impl.rounds_data()) {
-    const Failure f = impl.general->load(problem);
+    Failure f = impl.general->load(problem);
     if (f || impl.all_general) return f;
   }
   if (impl.has_shared) {

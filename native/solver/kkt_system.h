@@ -26,7 +26,9 @@ class KktSystem {
 
   /// Before its first call.
   OPTNET_FUNCTION void begin() {
-    const Real zero(Scalar(0)), roundings(static_cast<Scalar>(kRoundings * kEpsilon<Scalar>));
+    // Float32 may lose more than the tolerance: there it counts.
+    const Real zero(Scalar(0)),
+        roundings(static_cast<Scalar>(sizeof(Scalar) == 8 ? kRoundings * kEpsilon<Scalar> : 0));
     b.diagonal(data.Q, rounding);
     b.each(d.n, [&](int j) { rounding[j] = sqrt(max(roundings * rounding[j], zero)); });
   }

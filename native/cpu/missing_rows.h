@@ -53,7 +53,7 @@ class MissingRows {
       size = max(size, select(missing_[i] > zero, zero, abs(h[i])));
     }
     const Real near = Real(static_cast<Scalar>(stand_in_.bound)) * select(size > zero, size, one);
-    const Real bound = zeros ? near : Real(static_cast<Scalar>(kFar)) * max(size, one);
+    const Real bound = zeros ? near : Real(static_cast<Scalar>(kFarBound)) * max(size, one);
     for (int i = 0; i < m_; ++i) h[i] = select(missing_[i] > zero, bound, h[i]);
   }
 
@@ -100,7 +100,7 @@ class MissingRows {
 
  private:
   /// A bound that is far, relative to the largest |h| of the others, and 1.
-  static constexpr double kFar = 1e6;
+  static constexpr double kFarBound = 1e6;
 
   int m_;
   StandIn stand_in_;

@@ -170,8 +170,8 @@ void CpuSolution::Impl::judge(const GeneralBatch::Task& task, int worker, Solvin
   }
 }
 
-/// Whether a problem that is solved should have been solved on its active set, and was not.
-bool CpuSolution::Impl::is_blurred(std::size_t i, const Results& results) const {
+/// Says what the derivative is of what was not solved on an active set; whether it should have been.
+bool CpuSolution::Impl::settle_unpolished(std::size_t i, const Results& results) const {
   if (!results.derivative || results.derivative[i] != static_cast<std::uint8_t>(Derivative::kUnpolished))
     return false;
   results.derivative[i] = static_cast<std::uint8_t>(Derivative::kCentralPath);
@@ -213,7 +213,7 @@ void CpuSolution::Impl::solve_unit(std::size_t unit, int worker, Solving& call,
     const auto ended = [&](Status status) {
       return !shared_singular && results.status[i] == static_cast<std::uint8_t>(status);
     };
-    const bool blurred = !shared_singular && is_blurred(i, results);
+    const bool blurred = !shared_singular && settle_unpolished(i, results);
     if (narrow && ended(Status::kSolved)) judge(task_of(i), worker, call, results);
     if (call.skips(i) || (ended(Status::kSolved) && !general->serves(i) && !blurred)) return;
     GeneralBatch::Task task = task_of(i);

@@ -121,7 +121,7 @@ struct CpuSolution::Impl {
   /// given.
   bool rounds_data() const { return narrow && layout.dtype == DType::kFloat64; }
   void judge(const GeneralBatch::Task& task, int worker, Solving& call, const Results& results) const;
-  bool is_blurred(std::size_t i, const Results& results) const;
+  bool settle_unpolished(std::size_t i, const Results& results) const;
   GeneralBatch::Result solve_general(const GeneralBatch::Task& task, int worker, Solving& call,
                                      const Results& results) const;
 

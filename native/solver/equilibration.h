@@ -72,8 +72,8 @@ class Equilibration {
   Scales& scales;
   double* work;
   int n, m, q;
-  double of_Q =
-      1;  ///< what Q alone is multiplied with for a while, so that its unit has no say in the columns'
+  /// What Q alone is multiplied with for a while, so that its unit has no say in the columns'.
+  double of_Q = 1;
 
   /// The mean of exponents.
   struct Mean {
@@ -247,7 +247,7 @@ class Equilibration {
     // Neither what somebody wrote for infinity says anything of x, nor what rounding has left of 0.
     const double typical = power_of_two(all.value());
     const auto is_far = [&](double size, double scale) {
-      return size > farthest && size > kFar * typical && size > kPerhapsInfinite * scale;
+      return size > farthest && size > kOutlier * typical && size > kPerhapsInfinite * scale;
     };
     each_size(
         [&](double size, double scale) { largest = is_far(size, scale) ? largest : max(largest, size); });

@@ -280,8 +280,8 @@ class General {
       const bool lower = data.has_l[i] > 0 && from.z.l[i] > from.s.l[i];
       state[i] = !upper && !lower ? 0 : !lower || (upper && from.z.u[i] > from.z.l[i]) ? 1 : -1;
     }
-    int moves = data.d.n;
-    for (int attempt = 0; attempt < attempts; ++attempt) {
+    int exchanges = attempts, slides = data.d.n;
+    while (exchanges > 0) {
       list_active();
       b.each(data.rows, [&](int i) { kkt.D[i] = 0; });
       kkt.factor_dropping(b);
@@ -295,15 +295,13 @@ class General {
       newton(x);
       if (exchange(x) > 0) {
         b.each(data.d.n, [&](int j) { x.v.x[j] = from.v.x[j]; });
+        --exchanges;
         continue;
       }
-      GeneralErrors errors = method.measure_exactly(x);
+      const GeneralErrors errors = method.measure_exactly(x);
       const Slide slide = slide_to_row(x);
-      if (slide == Slide::kForEver || (slide == Slide::kToRow && (!last || --moves < 0))) break;
-      if (slide == Slide::kToRow) {
-        --attempt;
-        continue;
-      }
+      if (slide == Slide::kToRow && last && slides-- > 0) continue;
+      if (slide != Slide::kNo) break;
       const bool better = errors.scaled <= report.errors.scaled || errors.within(1e-2 * tolerance);
       if (!errors.within(tolerance) || !better) break;
       report.errors = errors;
@@ -333,30 +331,39 @@ class General {
     b.each(data.rows, [&](int i) { row_error[i] = Real(kErrors) * abs(row_error[i]); });
     b.each(kkt.stiff_rows, [&](int k) { nu_error[k] = Real(kErrors) * abs(direction.nu[k]); });
   }
-  /// What of the multiplier of row k of S, and of the slack of row i of C, may be rounding, after `newton`
-  /// and `measure_exactly`.
-  OPTNET_FUNCTION Real error_of_multiplier(int k) const {
-    return nu_error[k] + Real(kLeastError) * b.max(data.d.n, [&](int j) { return method.sizes().x[j]; });
-  }
-  OPTNET_FUNCTION Real error_of_slack(const Point& x, int i, Real right) const {
-    const Real largest = b.max(data.d.n, [&](int j) { return abs(x.v.x[j]); });
-    const Real size = max(abs(right), method.sizes().y[i]);
-    return row_error[i] + Real(kLeastError) * size + kEpsilon<Real> * largest;
+  /// What of `polished` may be rounding: of the multiplier of row k of S, and of a slack of row i of C.
+  struct Rounding {
+    const General& of;
+    Real largest_term, largest_x;
+    OPTNET_FUNCTION Real of_multiplier(int k) const {
+      return of.nu_error[k] + Real(kLeastError) * largest_term;
+    }
+    OPTNET_FUNCTION Real of_slack(int i, Real right) const {
+      const Real size = max(abs(right), of.method.sizes().y[i]);
+      return of.row_error[i] + Real(kLeastError) * size + kEpsilon<Real> * largest_x;
+    }
+  };
+  /// After `newton`; method.Cx is that of x then.
+  OPTNET_FUNCTION Rounding find_rounding(const Point& x) {
+    method.find_residuals(x);
+    const Vector& sizes = method.find_sizes(x);
+    return {*this, b.max(data.d.n, [&](int j) { return sizes.x[j]; }),
+            b.max(data.d.n, [&](int j) { return abs(x.v.x[j]); })};
   }
 
   /// Multipliers and slacks of the active set's solution; those of the wrong sign up to rounding become 0,
   /// and rows that are wrong beyond change sides. Returns how many.
   OPTNET_FUNCTION int exchange(Point& x) {
-    method.measure_exactly(x);
+    const Rounding rounding = find_rounding(x);
     int wrong = 0;
     for (int i = 0; i < data.rows; ++i) {
       const Real above = data.u[i] - method.Cx[i], below = method.Cx[i] - data.l[i];
       if (data.has_u[i] > 0) x.s.u[i] = state[i] > 0 ? Real(0) : max(above, Real(0));
       if (data.has_l[i] > 0) x.s.l[i] = state[i] < 0 ? Real(0) : max(below, Real(0));
-      if (data.has_u[i] > 0 && state[i] <= 0 && above < -error_of_slack(x, i, data.u[i])) {
+      if (data.has_u[i] > 0 && state[i] <= 0 && above < -rounding.of_slack(i, data.u[i])) {
         ++wrong;
         state[i] = 1;
-      } else if (data.has_l[i] > 0 && state[i] >= 0 && below < -error_of_slack(x, i, data.l[i])) {
+      } else if (data.has_l[i] > 0 && state[i] >= 0 && below < -rounding.of_slack(i, data.l[i])) {
         ++wrong;
         state[i] = -1;
       }
@@ -364,7 +371,7 @@ class General {
     for (int k = base_rows; k < kkt.stiff_rows; ++k) {
       const int row = kkt.stiff[k] - data.d.q;
       if (side[k] * x.v.nu[k] >= 0) continue;
-      if (side[k] * x.v.nu[k] < -error_of_multiplier(k)) {
+      if (side[k] * x.v.nu[k] < -rounding.of_multiplier(k)) {
         ++wrong;
         state[row] = 0;
       } else {
@@ -428,14 +435,14 @@ class General {
   /// After `polish`: rows that are active or not by less than can be told get the weight that the iterations
   /// left them with.
   OPTNET_FUNCTION GeneralDerivative weigh_weak_rows() {
-    method.measure_exactly(polished);
+    const Rounding rounding = find_rounding(polished);
     b.each(data.rows, [&](int i) { weak_below[i] = 0; });
     for (int k = base_rows; k < kkt.stiff_rows; ++k)
-      weak_below[kkt.stiff[k] - data.d.q] = Real(kWeakErrors) * error_of_multiplier(k);
+      weak_below[kkt.stiff[k] - data.d.q] = Real(kWeakErrors) * rounding.of_multiplier(k);
     bool any = false;
     for (int i = 0; i < data.rows; ++i) {
       const auto is_weak = [&](Real has, Real right, Real s, Real z) {
-        return has > 0 && s <= Real(kWeakErrors) * error_of_slack(polished, i, right) && z <= weak_below[i];
+        return has > 0 && s <= Real(kWeakErrors) * rounding.of_slack(i, right) && z <= weak_below[i];
       };
       const bool upper = is_weak(data.has_u[i], data.u[i], polished.s.u[i], polished.z.u[i]),
                  lower = is_weak(data.has_l[i], data.l[i], polished.s.l[i], polished.z.l[i]);

@@ -13,7 +13,7 @@ constexpr int kEquilibrations = 8;
 /// Right-hand sides that are less, beside the largest, say nothing of the others' size …
 constexpr double kNegligible = 1e-10;
 /// … nor do those that are so much more than the mean of all and, as they are given, than 1.
-constexpr double kFar = 1e6;
+constexpr double kOutlier = 1e6;
 constexpr double kPerhapsInfinite = 1e15;
 
 /// A problem that could not be solved is tried again where x has become so much larger or smaller than 1.

@@ -6,7 +6,7 @@
 // solution.
 #pragma once
 
-#include "solver/general_kkt.h"
+#include "solver/term_sizes.h"
 
 namespace optnet {
 
@@ -43,11 +43,10 @@ class Homogeneous {
   template <class Arena>
   OPTNET_FUNCTION Homogeneous(const B& backend, const GeneralData<B>& data, GeneralKkt<B>& kkt,
                               Arena& scratch)
-      : b(backend), data(data), kkt(kkt), n(data.d.n), rows(data.rows) {
+      : b(backend), data(data), kkt(kkt), n(data.d.n), rows(data.rows), terms(backend, data, kkt, scratch) {
     for (Point* x : {&at, &best, &step}) *x = point(scratch);
     constant = kkt.vector(scratch);
     residual = kkt.vector(scratch);
-    term_size = kkt.vector(scratch);
     for (Sides* v : {&residual_sides, &constant_z, &target, &pair_residual}) *v = this->sides(scratch);
     for (Real** v : {&Qx, &transposed, &size, &Qxi, &difference}) *v = GeneralKkt<B>::zeros(scratch, n);
     Cx = GeneralKkt<B>::zeros(scratch, rows);
@@ -133,11 +132,15 @@ class Homogeneous {
   OPTNET_FUNCTION GeneralErrors measure_exactly(const Point& x) {
     find_residuals(x);
     find_sizes(x);
+    b.each(n, [&](int j) { size[j] = max(size[j], terms.curvature()[j]); });  // terms of Qx may cancel
     return errors(x, true);
   }
 
-  /// Of the last `measure_exactly`: sums of the absolute values of what residual.x, and Cx, are the sums of.
-  OPTNET_FUNCTION const Vector& sizes() const { return term_size; }
+  /// Sizes of the terms of residual.x, residual.ν and Cx, after `find_residuals`; and of the last of them.
+  OPTNET_FUNCTION const Vector& find_sizes(const Point& x) const {
+    return terms.of_residuals(x.v, right_stiff, x.tau);
+  }
+  OPTNET_FUNCTION const Vector& sizes() const { return terms.last(); }
 
   OPTNET_LARGE_FUNCTION void find_residuals(const Point& x) {
     b.multiply_symmetric(data.Q, x.v.x, Qx);
@@ -288,14 +291,14 @@ class Homogeneous {
   OPTNET_LARGE_FUNCTION bool proves_infeasible(const Point& x, double tolerance) {
     const Real value = farkas(), rounding(kRoundings * kEpsilon<Real>);
     if (!(value > rounding * support_size)) return false;
-    find_sizes_of_transposed(x);
+    const Real* size_of_sum = terms.of_transposed(x.v).x;
     const bool vanishes = b.max(n, [&](int j) {
-      return abs(transposed[j]) - Real(kVanishes * kEpsilon<Real>) * term_size.x[j];
+      return abs(transposed[j]) - Real(kVanishes * kEpsilon<Real>) * size_of_sum[j];
     }) <= Real(0);
     if (!vanishes) return false;
     const Real left = b.sum(n, [&](int j) {
       const Real reach = data.bounded ? min(Real(kReach), bound_of(j)) : Real(kReach);
-      return (abs(transposed[j]) + rounding * term_size.x[j]) * reach;
+      return (abs(transposed[j]) + rounding * size_of_sum[j]) * reach;
     });
     const Real allowed = Real(tolerance) * (b.sum(kkt.stiff_rows, [&](int k) {
                            return abs(x.v.nu[k]) * (unit_of_stiff(k) + Real(kRelative) * abs(right_stiff[k]));
@@ -313,16 +316,15 @@ class Homogeneous {
     if (!(along >
           Real(kRoundings * kEpsilon<Real>) * b.sum(n, [&](int j) { return abs(data.p[j] * x.v.x[j]); })))
       return false;
-    find_sizes_of_values(x);
-    const auto exceeds = [&](Real error, Real terms) { return error > vanishes * terms ? Real(1) : Real(0); };
-    Real wrong = b.sum(n, [&](int j) { return exceeds(abs(Qx[j]), term_size.x[j]); });
-    wrong += b.sum(kkt.stiff_rows, [&](int k) { return exceeds(abs(residual.nu[k]), term_size.nu[k]); });
-    wrong += b.sum(rows, [&](int i) {
-      return exceeds(max(data.has_u[i] * Cx[i], -data.has_l[i] * Cx[i]), term_size.y[i]);
-    });
+    const Vector& value = terms.of_values(x.v);
+    const auto exceeds = [&](Real error, Real size) { return error > vanishes * size ? Real(1) : Real(0); };
+    Real wrong = b.sum(n, [&](int j) { return exceeds(abs(Qx[j]), value.x[j]); });
+    wrong += b.sum(kkt.stiff_rows, [&](int k) { return exceeds(abs(residual.nu[k]), value.nu[k]); });
+    wrong += b.sum(
+        rows, [&](int i) { return exceeds(max(data.has_u[i] * Cx[i], -data.has_l[i] * Cx[i]), value.y[i]); });
     const Real size = b.max(n, [&](int j) { return abs(x.v.x[j]); });
     const Real curved = b.sum(n, [&](int j) {
-      return abs(x.v.x[j]) * (abs(Qx[j]) + Real(kRoundings * kEpsilon<Real>) * term_size.x[j]);
+      return abs(x.v.x[j]) * (abs(Qx[j]) + Real(kRoundings * kEpsilon<Real>) * value.x[j]);
     });
     return wrong <= Real(0) && Real(kReach) * curved < along * size;
   }
@@ -335,7 +337,7 @@ class Homogeneous {
   Point best, step;
   Vector constant;  // the solution for the constant right-hand side (−p, s, u and −l)
   Sides constant_z, residual_sides, target, pair_residual;
-  Vector term_size;  // sums of the absolute values of what residuals are the sums of
+  TermSizes<B> terms;
   Real *size, *Qxi, *difference;
   Real xQx = 0, px = 0, support = 0, support_size = 0, pairs = 0, residual_tau = 0, mu = 0;
 
@@ -438,56 +440,6 @@ class Homogeneous {
   }
   /// Of a number beside 1.
   OPTNET_FUNCTION static Real without_noise(Real x) { return abs(x) > Real(kNoise) ? x : Real(0); }
-
-  // Sums of absolute values, of the plain numbers: they are asked for a few times only.
-
-  OPTNET_FUNCTION void find_sizes(const Point& x) {
-    find_sizes_of_transposed(x);
-    b.each(n, [&](int j) { difference[j] = term_size.x[j]; });
-    find_sizes_of_values(x);
-    b.each(n, [&](int j) {
-      size[j] = max(size[j], term_size.x[j]);  // terms of Qx may cancel
-      term_size.x[j] += difference[j] + abs(data.p[j]) * x.tau;
-    });
-    b.each(kkt.stiff_rows, [&](int k) { term_size.nu[k] += abs(right_stiff[k]) * x.tau; });
-  }
-  /// Of Sᵀν + Cᵀy, in term_size.x.
-  OPTNET_FUNCTION void find_sizes_of_transposed(const Point& x) {
-    b.each(n, [&](int j) {
-      Real sum(0);
-      for (int i = 0; i < data.d.m; ++i) sum += abs(data.plain.G[at_row(i, j)] * x.v.y[i]);
-      if (data.bounded) sum += abs(x.v.y[data.offset + j]);
-      for (int k = 0; k < kkt.stiff_rows; ++k) sum += abs(of_stiff(k, j) * x.v.nu[k]);
-      term_size.x[j] = sum;
-    });
-  }
-  /// Of Qx, Sx and Cx, in term_size.
-  OPTNET_FUNCTION void find_sizes_of_values(const Point& x) {
-    b.each(n, [&](int j) {
-      Real sum(0);
-      for (int k = 0; data.plain.Q && k < n; ++k) sum += abs(data.plain.Q[at_row(j, k)] * x.v.x[k]);
-      term_size.x[j] = sum;
-    });
-    b.each(kkt.stiff_rows, [&](int k) {
-      Real sum(0);
-      for (int j = 0; j < n; ++j) sum += abs(of_stiff(k, j) * x.v.x[j]);
-      term_size.nu[k] = sum;
-    });
-    b.each(rows, [&](int i) {
-      Real sum(0);
-      for (int j = 0; i < data.d.m && j < n; ++j) sum += abs(data.plain.G[at_row(i, j)] * x.v.x[j]);
-      if (i >= data.offset && data.bounded) sum = abs(x.v.x[i - data.offset]);
-      term_size.y[i] = sum;
-    });
-  }
-  OPTNET_FUNCTION std::size_t at_row(int i, int j) const { return static_cast<std::size_t>(i) * n + j; }
-  /// Element j of row k of S.
-  OPTNET_FUNCTION Real of_stiff(int k, int j) const {
-    const int row = kkt.stiff[k], row_of_C = row - data.d.q;
-    if (row_of_C < 0) return data.plain.A[at_row(row, j)];
-    if (row_of_C < data.d.m) return data.plain.G[at_row(row_of_C, j)];
-    return row_of_C - data.offset == j ? Real(1) : Real(0);
-  }
 
   /// The farthest from 0 that bounds leave x[j].
   OPTNET_FUNCTION Real bound_of(int j) const {
@@ -701,20 +653,21 @@ class Homogeneous {
   OPTNET_LARGE_FUNCTION GeneralErrors errors(const Point& x, bool rounded) const {
     const Real one(1), relative(kRelative), inverse = one / x.tau, most(kLargestUnit);
     const Real rounding(rounded ? kRoundings * kEpsilon<Real> : 0);
-    const Real largest = rounded ? b.max(n, [&](int j) { return term_size.x[j]; }) : Real(0);
+    const Vector& of_terms = sizes();
+    const Real largest = rounded ? b.max(n, [&](int j) { return of_terms.x[j]; }) : Real(0);
     // Over the tolerance's unit, and over the problem's own.
     const auto scaled = [&](Real error, Real terms, Real unit, Real size) {
       return max(abs(error) - rounding * terms, Real(0)) * inverse / (unit + relative * size * inverse);
     };
     const auto of_dual = [&](int j, Real unit) {
-      return scaled(residual.x[j], term_size.x[j] + largest, unit, size[j]);
+      return scaled(residual.x[j], of_terms.x[j] + largest, unit, size[j]);
     };
     const auto of_stiff = [&](int k, Real unit) {
-      return scaled(residual.nu[k], term_size.nu[k], unit, abs(right_stiff[k]) * x.tau);
+      return scaled(residual.nu[k], of_terms.nu[k], unit, abs(right_stiff[k]) * x.tau);
     };
     const auto of_row = [&](int i, Real unit) {
       const auto side = [&](Real error, Real right, Real s) {
-        return scaled(error, term_size.y[i] + abs(right) * x.tau + s, unit, max(abs(right) * x.tau, s));
+        return scaled(error, of_terms.y[i] + abs(right) * x.tau + s, unit, max(abs(right) * x.tau, s));
       };
       return max(side(residual_sides.u[i], data.u[i], x.s.u[i]),
                  side(residual_sides.l[i], data.l[i], x.s.l[i]));

@@ -4,6 +4,7 @@ import type { Status } from '../../lib/index.js';
 import type { OneProblem } from './general.js';
 import { times, timesTransposed } from './kkt.js';
 import { normal, uniform } from './random.js';
+import { inUnits, unitsOf } from './scaling.js';
 
 // Looked up once: in jest's realms every use of a global is slow.
 const { abs, ceil, floor, max, min } = Math;
@@ -318,23 +319,14 @@ const makers: Record<Family, (draft: Draft) => OneProblem> = {
 
   'scales over 12 orders': (draft) => {
     const { problem } = draft.solveAt();
-    const { n, m, q, Q, p, G, h, gl, A, b, lb, ub } = problem;
-    const columns = Float64Array.from({ length: n }, () => 10 ** draft.between(-6, 6));
-    const scaleRows = (M: Float64Array, vectors: readonly (Float64Array | undefined)[], count: number) => {
-      for (let i = 0; i < count; i++) {
-        const row = 10 ** draft.between(-6, 6);
-        for (let j = 0; j < n; j++) M[i * n + j]! *= row * columns[j]!;
-        for (const vector of vectors) if (vector !== undefined) vector[i]! *= row;
-      }
-    };
-    scaleRows(G, [h, gl], m);
-    scaleRows(A, [b], q);
-    for (let i = 0; i < n; i++) {
-      for (let j = 0; j < n; j++) Q![i * n + j]! *= columns[i]! * columns[j]!;
-      p[i]! *= columns[i]!;
-      for (const bound of [lb, ub]) if (bound !== undefined) bound[i]! /= columns[i]!;
-    }
-    return problem;
+    const powers = (size: number) => Float64Array.from({ length: size }, () => 10 ** draft.between(-6, 6));
+    const columns = powers(problem.n);
+    return inUnits(problem, {
+      ...unitsOf(problem),
+      columns,
+      rowsOfG: powers(problem.m),
+      rowsOfA: powers(problem.q),
+    });
   },
 };
 

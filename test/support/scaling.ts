@@ -22,12 +22,12 @@ export function inUnits(problem: OneProblem, units: Units): OneProblem {
   const { n, Q, p, G, h, gl, A, b, lb, ub } = problem;
   const { rowsOfG, rowsOfA, columns, objective, values } = units;
   const ofRows = (M: Float64Array, rows: Float64Array) =>
-    M.map((x, at) => x * rows[Math.floor(at / n)]! * columns[at % n]!);
+    M.map((x, at) => x * (rows[Math.floor(at / n)]! * columns[at % n]!));
   const right = (v: Float64Array | undefined, rows: Float64Array) => v?.map((x, i) => x * rows[i]! * values);
   const bounds = (v: Float64Array | undefined) => v?.map((x, j) => (x / columns[j]!) * values);
   return {
     ...problem,
-    Q: Q?.map((x, at) => x * columns[Math.floor(at / n)]! * columns[at % n]! * objective),
+    Q: Q?.map((x, at) => x * (columns[Math.floor(at / n)]! * columns[at % n]!) * objective),
     p: p.map((x, j) => x * columns[j]! * objective * (Q ? values : 1)),
     G: ofRows(G, rowsOfG),
     h: right(h, rowsOfG),
